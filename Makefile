@@ -1,0 +1,70 @@
+# `make help` lists the targets. Everything they make lies in .venv, .local and build.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PY := .venv/bin/python
+LIBS := .local/kafka/libs
+DEMO := $(if $(N),--count $(N)) $(if $(INPUT),--input $(INPUT)) $(if $(REGISTER),--register $(REGISTER)) $(if $(REPLICAS),--replicas $(REPLICAS))
+
+.PHONY: help setup doctor demo run test sabotage lint format types unit contract architecture integration e2e chaos lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed $(LIBS)/.complete ## Make .venv (hash-pinned packages) and fetch Kafka's jars; instant when done
+
+.venv/.installed: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@echo "setup: packages into .venv (a minute or two)"
+	@test -x .venv/bin/pip || $(PYTHON) -m venv --clear .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(LIBS)/.complete: deploy/kafka/pom.xml
+	@command -v mvn >/dev/null || { echo "setup: Maven is missing: apt-get install default-jre-headless maven"; exit 1; }
+	@echo "setup: Kafka's jars into $(LIBS) (55 MB)"
+	@rm -rf $(LIBS).new && mkdir -p $(LIBS).new
+	@mvn -B -q -C -Dstyle.color=never -f deploy/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(LIBS).new 2>&1 | sed 's/\x1b\[[0-9;]*m//g; /^$$/d'
+	@touch $(LIBS).new/.complete && rm -rf $(LIBS) && mv $(LIBS).new $(LIBS)
+
+doctor: ## Say what is missing on this machine and how to mend it
+	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m deploy.local doctor
+
+demo: setup ## Carry dossiers through all five services and audit them (N= INPUT= REGISTER= REPLICAS=)
+	@$(PY) -m deploy.demo $(DEMO)
+
+run: setup ## The same services, staying up, with their addresses printed
+	@$(PY) -m deploy.demo --stay $(DEMO)
+
+test: setup ## Every floor: lint, types, unit, contract, architecture, integration, e2e, chaos
+	@$(PY) -m tests.floors
+
+sabotage: setup ## Take out one guard at a time; a named test must turn red for each
+	@$(PY) -m tests.sabotage
+
+lint types unit contract architecture integration e2e chaos: setup
+	@$(PY) -m tests.floors $@
+
+lint: ## Only ruff
+types: ## Only mypy --strict
+unit: ## Only this floor of tests
+contract: ## Only this floor of tests
+architecture: ## Only this floor of tests
+integration: ## Only this floor of tests
+e2e: ## Only this floor of tests
+chaos: ## Only this floor of tests
+
+format: setup ## Format and mend what ruff can mend
+	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
+
+lock: setup ## Pin requirements/*.in anew, with hashes (UPGRADE=1 takes newer versions)
+	@test -x .local/lock/bin/pip-compile || { $(PYTHON) -m venv .local/lock && .local/lock/bin/pip install --quiet pip-tools; }
+	@cd requirements && for name in runtime dev; do ../.local/lock/bin/pip-compile --quiet $(if $(UPGRADE),--upgrade) \
+	  --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-header -o $$name.txt $$name.in; done
+
+clean: ## Remove what demos, runs and tests left; packages and jars stay
+	@$(if $(wildcard $(PY)),$(PY) -m deploy.local wipe)
+	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .local/kafka/server.* .local/ground.lock
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,3 @@
+"""The demonstration: synthetic people file, pay and supply; officers act; everything that was said is shown at
+the end.
+"""

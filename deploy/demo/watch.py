@@ -1,0 +1,121 @@
+"""A downstream system like any other: subscribes to the public topics, and proves for each shard that it missed
+nothing.
+"""
+
+import asyncio
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer
+
+from shared.topics import TOPICS
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One event as a subscriber sees it. `published_at` is the record's own time, UTC."""
+
+    name: str
+    dossier_id: str
+    data: dict[str, Any]
+    published_at: datetime
+    time: str
+
+
+@dataclass
+class Case:
+    """What was said about one dossier, in the order of publication."""
+
+    events: list[Seen] = field(default_factory=list)
+
+    def all(self, *names: str) -> list[Seen]:
+        """The events of these names."""
+        return [event for event in self.events if event.name in names]
+
+    def last(self, *names: str) -> Seen | None:
+        """The newest event of these names."""
+        found = self.all(*names)
+        return found[-1] if found else None
+
+
+@dataclass
+class Watcher:
+    """Reads all event topics from where they end now (or from the beginning) and sorts events by dossier."""
+
+    bootstrap: str
+    cases: dict[str, Case] = field(default_factory=lambda: defaultdict(Case))
+    counts: Counter[str] = field(default_factory=Counter)
+    repeats: int = 0
+    gaps: int = 0
+    _last: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _task: "asyncio.Task[None] | None" = None
+    _consumer: Any = None
+
+    async def start(self) -> None:
+        """Begin to listen, at the ends of the topics."""
+        topics = [topic.name for topic in TOPICS.values() if topic.public]
+        self._consumer = AIOKafkaConsumer(
+            *topics, bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        await self._consumer.start()
+        await self._consumer.seek_to_end()
+        for partition in self._consumer.assignment():
+            await self._consumer.position(partition)
+        self._task = asyncio.create_task(self._read())
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self._consumer.stop()
+
+    async def _read(self) -> None:
+        while True:
+            got = await self._consumer.getmany(timeout_ms=200, max_records=2000)
+            for record in by_time(got):
+                self._take(record)
+            if got:
+                async with self._changed:
+                    self._changed.notify_all()
+
+    def _take(self, record: Any) -> None:
+        headers = {name: value.decode() for name, value in record.headers}
+        source, sequence, last = headers["ce_source"], int(headers["ce_sequence"]), self._last
+        before = last.get(source)
+        if before is not None and sequence <= before[0]:
+            self.repeats += 1
+            return
+        # The first event seen of a shard has nothing to be compared with: we began in the middle.
+        if before is not None and (sequence > before[0] + 1 or headers.get("ce_previous") != before[1]):
+            self.gaps += 1
+        last[source] = (sequence, headers["ce_id"])
+        name = class_name(headers["ce_type"])
+        self.counts[name] += 1
+        at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        event = Seen(name, headers["ce_partitionkey"], orjson.loads(record.value), at, headers["ce_time"])
+        self.cases[event.dossier_id].events.append(event)
+
+    async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Return once `condition` holds, looked at whenever something is heard. Raises TimeoutError naming `what`."""
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(condition)
+        except TimeoutError as late:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}") from late
+
+
+def by_time(got: Mapping[Any, Sequence[Any]]) -> Iterator[Any]:
+    """Records by their time over all partitions, but never out of order in one: a writer's clock may be set back."""
+    return heapq.merge(*got.values(), key=lambda record: record.timestamp)
+
+
+def class_name(ce_type: str) -> str:
+    """`vn.gov.dossier.fee-paid.v1` → `FeePaid`."""
+    return "".join(word.capitalize() for word in ce_type.split(".")[3].split("-"))

@@ -1,0 +1,1 @@
+"""Kafka: the broker's jars and settings, and the topics."""

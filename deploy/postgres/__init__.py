@@ -1,0 +1,1 @@
+"""PostgreSQL: the server's settings, roles, databases and migrations."""

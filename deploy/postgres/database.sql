@@ -1,0 +1,18 @@
+-- Who may do what in one service's database; tables and their grants come from the migrations. Idempotent.
+-- Without CONNECT for PUBLIC, another service's role gets "permission denied for database".
+REVOKE ALL ON DATABASE :database FROM PUBLIC;
+GRANT CONNECT ON DATABASE :database TO :service, :auditor;
+
+ALTER SCHEMA public OWNER TO :owner;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO :service, :auditor;
+
+SET ROLE :owner;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO :auditor;
+CREATE TABLE IF NOT EXISTS migrations (
+    name       text        PRIMARY KEY,
+    digest     text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO :auditor;
+RESET ROLE;

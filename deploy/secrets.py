@@ -1,0 +1,101 @@
+"""The secrets of one installation: random, made once, one file each, readable by their owner only."""
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.postgres.names import AUDITOR, SERVICES
+from shared.errors import Misconfigured
+
+CLIENTS = "clients.json"
+
+_CITIZEN_APPS = ("citizen-app-a", "citizen-app-b")
+
+NEEDS: Mapping[str, frozenset[str]] = {
+    "intake": frozenset({"intake_db_password", "request_hmac_key", "kek", CLIENTS}),
+    "verification": frozenset({"verification_db_password", "request_hmac_key", "kek", "register_credentials"}),
+    "payment": frozenset({"payment_db_password", "request_hmac_key", "kek", "vnpay_secret"}),
+    "notification": frozenset({"notification_db_password", "request_hmac_key", "kek"}),
+    "audit": frozenset({"audit_db_password", "request_hmac_key"}),
+}
+"""All that a process of each service may read; an operator's commands read more (`auditor_db_password`)."""
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _key_of_32_bytes() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+_MAKERS: Mapping[str, Callable[[], str]] = {
+    **{f"{name}_db_password": _password for name in ("admin", *SERVICES, AUDITOR)},
+    "kek": _key_of_32_bytes,
+    "request_hmac_key": _key_of_32_bytes,
+    "vnpay_secret": lambda: secrets.token_hex(24),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """A directory of secrets. Each file holds one value, without a line end."""
+
+    directory: Path
+
+    def ensure(self, units: Iterable[str] = ()) -> None:
+        """Makes what is missing and keeps what is there; `units` are the agency codes that have an officer."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, make in _MAKERS.items():
+            if not self.path(name).exists():
+                self._write(name, make())
+        self._ensure_clients(units)
+
+    def path(self, name: str) -> Path:
+        """Where the secret called `name` lies."""
+        return self.directory / name
+
+    def read(self, name: str) -> str:
+        """The secret called `name`. Raises Misconfigured if there is none."""
+        try:
+            return self.path(name).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            raise Misconfigured(f"no secret {name} in {self.directory}") from None
+
+    def of(self, service: str) -> Path:
+        """A folder with what a process of `service` needs and nothing else, as links to the files here."""
+        folder = self.directory / "of" / service
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in {path.name for path in folder.iterdir()} - NEEDS[service]:
+            (folder / name).unlink()
+        for name in sorted(NEEDS[service]):
+            if not (folder / name).is_symlink():
+                (folder / name).symlink_to(self.path(name).resolve())
+        return folder
+
+    def _ensure_clients(self, units: Iterable[str]) -> None:
+        present = json.loads(self.path(CLIENTS).read_text()) if self.path(CLIENTS).exists() else []
+        known = {client["name"] for client in present}
+        new = [client for client in _clients(units) if client["name"] not in known]
+        if new:
+            tokens = [{**client, "token": secrets.token_urlsafe(32)} for client in new]
+            self._write(CLIENTS, json.dumps(present + tokens, indent=1))
+
+    def _write(self, name: str, value: str) -> None:
+        unfinished = self.path(f".{name}.new")
+        unfinished.unlink(missing_ok=True)
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(value)
+        unfinished.replace(self.path(name))
+
+
+def _clients(units: Iterable[str]) -> Iterable[dict[str, str | None]]:
+    for name in _CITIZEN_APPS:
+        yield {"name": name, "role": "citizen", "unit": None}
+    yield {"name": "importer", "role": "importer", "unit": None}
+    for unit in units:
+        yield {"name": f"officer-{unit}", "role": "officer", "unit": unit}

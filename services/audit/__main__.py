@@ -1,0 +1,44 @@
+"""Audit: composition root."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+from services.audit.rules import HEARS
+from services.audit.settings import AuditSettings
+from services.audit.state import EVOLVES, State
+from services.audit.tasks import kinds
+from services.audit.trail import Trail
+from services.audit.verify import parse, verify
+from shared.runtime.cli import main
+from shared.runtime.decider import Decider
+from shared.runtime.kafka import Broker
+from shared.runtime.service import Resources, Service
+from shared.runtime.settings import OperatorSettings, load
+
+
+def service() -> Service:
+    """Audit: its own consumer beside the engine, which only tells what was found."""
+    return Service(
+        decider=Decider("audit", State(), HEARS, EVOLVES),
+        settings=AuditSettings,
+        tasks=lambda resources: kinds(),
+        hears_events=False,
+        also=_trail,
+    )
+
+
+def _trail(resources: Resources) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    settings = resources.settings
+    broker = Broker(settings.kafka_bootstrap_servers)
+    trail = Trail(resources.pool, broker, resources.metrics, settings.instance, resources.progress, resources.lost)
+    return {"trail": trail.run}
+
+
+def _verify(arguments: list[str]) -> int:
+    asked = parse(arguments)
+    return asyncio.run(verify(load(OperatorSettings), asked, sys.stdout))
+
+
+if __name__ == "__main__":
+    sys.exit(main(service, sys.argv[1:], {"verify": _verify}))

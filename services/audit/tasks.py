@@ -1,0 +1,19 @@
+"""Audit's one task: the alarm that turns a discrepancy, found while storing, into an event."""
+
+from collections.abc import Mapping
+
+from services.audit.rules import Discrepancy
+from shared.runtime.decider import Outcome
+from shared.runtime.tasks import Job, TaskKind, ring
+
+REPORT = "report-discrepancy"
+
+
+async def report_discrepancy(job: Job) -> Outcome:
+    """The alarm rings."""
+    return await ring(job.payload)
+
+
+def kinds() -> Mapping[str, TaskKind]:
+    """Audit's tasks by name."""
+    return {REPORT: TaskKind(Discrepancy, report_discrepancy)}

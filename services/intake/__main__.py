@@ -1,0 +1,35 @@
+"""The one-stop desk: composition root."""
+
+import sys
+from functools import partial
+
+from services.intake.api import router
+from services.intake.rules import acceptance_limit, rules
+from services.intake.settings import IntakeSettings
+from services.intake.state import EVOLVES, State
+from shared.law.loader import shipped_catalogue
+from shared.runtime.cli import main
+from shared.runtime.decider import Decider
+from shared.runtime.engine import Desk
+from shared.runtime.service import Service
+
+
+def service() -> Service:
+    """The desk, with the catalogue that ships with it."""
+    law = shipped_catalogue()
+    return Service(
+        decider=Decider("intake", State(), rules(law), EVOLVES),
+        settings=IntakeSettings,
+        desk=Desk(
+            unit=lambda state: state.intake.agency or None,
+            status=lambda state: state.intake.status,
+            attention_at=partial(acceptance_limit, law),
+        ),
+        api=lambda resources: router(resources, law),
+        makes_keys=True,
+        needs_kafka=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(service, sys.argv[1:]))

@@ -1,0 +1,270 @@
+"""The desk's HTTP side. Every body is checked whole, then sealed, then becomes a command under its idempotency key."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import Field, ValidationError
+
+from services.intake import commands
+from services.intake.state import State
+from services.intake.timeline import summary, timeline
+from shared.errors import Fault, Refused
+from shared.events.base import Actor, Digest, Model, Paper, SealedApplicant, WaiverClaim, Word
+from shared.law.application import Applicant, Application, Papers, Part
+from shared.law.calendar import vietnam_date
+from shared.law.catalogue import Catalogue
+from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
+from shared.runtime.decider import Command, dossier_id
+from shared.runtime.http import Body, Client, Clients, json_response, message_id, parse, read_body, refusal
+from shared.runtime.reading import StateReader
+from shared.runtime.sealing import Kek, new_data_key, seal
+from shared.runtime.service import Resources
+
+
+class SupplementBody(Part):
+    """The citizen's answer to a request: papers, and the data again if their correction was asked for."""
+
+    papers: Papers = ()
+    applicant: Applicant | None = None
+
+
+class CorrectionBody(Part):
+    """The applicant's data, set right."""
+
+    applicant: Applicant
+
+
+class RequestBody(Model):
+    """What an officer asks for."""
+
+    papers: tuple[Word, ...] = Field((), max_length=50)
+    correct_applicant: bool = False
+    note: str | None = Field(None, max_length=2000)
+
+
+class RefusalBody(Model):
+    """Why an officer refuses."""
+
+    reason: Word
+    note: str | None = Field(None, max_length=2000)
+
+
+class ResultBody(Model):
+    """The signed result, by digest."""
+
+    result_sha256: Digest
+
+
+class HandoverBody(Model):
+    """How the result was returned."""
+
+    handover: Literal["counter", "online", "postal"]
+
+
+class NoBody(Model):
+    """An act that needs no further words."""
+
+
+def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant) -> SealedApplicant:
+    """The applicant with every personal field sealed under the dossier's key."""
+    clear = {
+        "id_number": applicant.id_number,
+        "full_name": applicant.full_name,
+        "date_of_birth": applicant.date_of_birth.isoformat(),
+        "phone": applicant.phone,
+        "email": applicant.email,
+    }
+    sealed = {name: seal(key, dossier, f"applicant.{name}", text) for name, text in clear.items()}
+    return SealedApplicant.model_validate({**sealed, "locale": applicant.locale})
+
+
+class IntakeApi:
+    """The routes with what they need. `law` is the catalogue in force, `kek` wraps the keys of new dossiers, `clients`
+    are those who may come in.
+    """
+
+    def __init__(self, resources: Resources, law: Catalogue, kek: Kek, clients: Clients) -> None:
+        self.resources = resources
+        self.door = resources.door
+        self.law = law
+        self.kek = kek
+        self.clients = clients
+        self.states = StateReader(resources.pool, State)
+
+    async def submit(self, request: Request) -> Response:
+        """Take in an application: 201 with id, code and acceptance limit."""
+        client = self.clients.identify(request, "citizen", "importer", "officer")
+        body = await read_body(request)
+        application = self._application(body, client)
+        key = new_data_key()
+        asked = self.door.asked(request, client, body.content, 201, partial(summary, self.law))
+        dossier = dossier_id(message_id(asked))
+        asked = self.door.asked(
+            request, client, body.content, 201, partial(summary, self.law), self.kek.wrap(dossier, key)
+        )
+        command = self._submission(application, dossier, key, client.actor("file"))
+        return await self.door.command(asked, dossier, command, request)
+
+    def _application(self, body: Body, client: Client) -> Application:
+        content, now = body.content, self.resources.clock()
+        found = examine(content, self.law, vietnam_date(now))
+        faults = [*body.faults, *(found if isinstance(found, tuple) else ())]
+        faults += _receipt_faults(content, client, now)
+        if client.unit is not None and isinstance(content, Mapping) and content.get("agency") != client.unit:
+            faults.append(Fault("/agency", "another-unit"))
+        if faults or isinstance(found, tuple):
+            raise refusal(faults)
+        return found
+
+    @staticmethod
+    def _submission(application: Application, dossier: UUID, key: bytes, by: Actor) -> commands.SubmitDossier:
+        claim = application.waiver_claim
+        return commands.SubmitDossier(
+            procedure=application.procedure,
+            case=application.case,
+            agency=application.agency,
+            channel=application.channel,
+            submitted_at=application.submitted_at,
+            copies=application.copies,
+            pages=application.pages,
+            papers=_papers(application.papers),
+            applicant=seal_applicant(key, dossier, application.applicant),
+            waiver_claim=None
+            if claim is None
+            else WaiverClaim(
+                group=seal(key, dossier, "waiver_claim.group", claim.group), evidence_sha256=claim.evidence_sha256
+            ),
+            by=by,
+        )
+
+    async def supply(self, request: Request, dossier: UUID) -> Response:
+        """Answer a request for a supplement."""
+        client = self.clients.identify(request, "citizen", "importer", "officer")
+        body = await read_body(request)
+        supplied = parse(SupplementBody, body, self._supplement_faults)
+        await self._visible(dossier, client)
+        applicant = await self._seal(dossier, supplied.applicant) if supplied.applicant else None
+        papers = _papers(supplied.papers)
+        command = commands.SupplyDossier(papers=papers, applicant=applicant, by=client.actor("supply"))
+        return await self._command(request, client, body, dossier, command)
+
+    async def correct(self, request: Request, dossier: UUID) -> Response:
+        """Correct the applicant's data."""
+        client = self.clients.identify(request, "citizen", "importer", "officer")
+        body = await read_body(request)
+        corrected = parse(CorrectionBody, body, self._personal_faults)
+        await self._visible(dossier, client)
+        command = commands.CorrectApplicant(
+            applicant=await self._seal(dossier, corrected.applicant), by=client.actor("correct")
+        )
+        return await self._command(request, client, body, dossier, command)
+
+    async def act(self, request: Request, dossier: UUID, name: str) -> Response:
+        """An officer's act of the table below."""
+        client = self.clients.identify(request, "officer")
+        body = await read_body(request)
+        model, build = ACTS[name]
+        asked = parse(model, body, lambda content, wrong: act_faults(content, self.law, wrong))
+        await self._visible(dossier, client)
+        note = getattr(asked, "note", None)
+        sealed = (await self.resources.keys.seal(dossier, {"note": note}))["note"] if note else None
+        return await self._command(request, client, body, dossier, build(asked, sealed, client.actor(name)))
+
+    async def read(self, request: Request, dossier: UUID) -> Response:
+        """The timeline: status, holder, limits, fee, events."""
+        client = self.clients.identify(request, "citizen", "importer", "officer")
+        return json_response(timeline(self.law, await self._visible(dossier, client)))
+
+    async def overdue(self, request: Request) -> Response:
+        """Dossiers of the officer's unit whose acceptance limit passed unanswered, a page at a time; `total` is all."""
+        client = self.clients.identify(request, "officer")
+        query = request.query_params
+        found = await self.states.overdue(client.unit or "", query.get("cursor"), query.get("limit"))
+        dossiers = [summary(self.law, state) for state in found.states]
+        return json_response({"dossiers": dossiers, "next": found.next, "total": found.total})
+
+    async def _visible(self, dossier: UUID, client: Client) -> State:
+        """The state, if this client may know of it; otherwise it does not exist for them."""
+        state = await self.states.one(dossier)
+        if state is None or client.name != state.intake.client and client.unit != state.intake.agency:
+            raise Refused("DOS-SEC-002")
+        return state
+
+    async def _seal(self, dossier: UUID, applicant: Applicant) -> SealedApplicant:
+        return seal_applicant(await self.resources.keys.data_key(dossier), dossier, applicant)
+
+    def _personal_faults(self, content: Any, wrong: ValidationError | None) -> Iterable[Fault]:
+        return applicant_faults(content, vietnam_date(self.resources.clock()), wrong)
+
+    def _supplement_faults(self, content: Any, wrong: ValidationError | None) -> Iterable[Fault]:
+        return supplement_faults(content, self.law, vietnam_date(self.resources.clock()), wrong)
+
+    async def _command(self, request: Request, client: Client, body: Body, dossier: UUID, command: Command) -> Response:
+        asked = self.door.asked(request, client, body.content, 200, partial(summary, self.law))
+        return await self.door.command(asked, dossier, command, request)
+
+
+def _papers(papers: Papers) -> tuple[Paper, ...]:
+    return tuple(Paper.model_validate(paper.model_dump()) for paper in papers)
+
+
+def _receipt_faults(content: Any, client: Client, now: datetime) -> list[Fault]:
+    """Only an importer may state when it received an application, and not in the future."""
+    stated = content.get("submitted_at") if isinstance(content, Mapping) else None
+    if client.role != "importer":
+        return [] if stated is None else [Fault("/submitted_at", "not-yours")]
+    try:
+        late = stated is not None and datetime.fromisoformat(str(stated)) > now
+    except (ValueError, TypeError):
+        return []
+    return [Fault("/submitted_at", "in-the-future.receipt")] if late else []
+
+
+Build = Callable[[Any, str | None, Actor], Command]
+
+ACTS: Mapping[str, tuple[type[Model], Build]] = {
+    "request-supplement": (
+        RequestBody,
+        lambda body, note, by: commands.RequestSupplement(
+            papers=body.papers, correct_applicant=body.correct_applicant, note=note, by=by
+        ),
+    ),
+    "accept": (NoBody, lambda body, note, by: commands.AcceptDossier(by=by)),
+    "refuse": (RefusalBody, lambda body, note, by: commands.RefuseDossier(reason=body.reason, note=note, by=by)),
+    "start": (NoBody, lambda body, note, by: commands.StartProcessing(by=by)),
+    "issue-result": (
+        ResultBody,
+        lambda body, note, by: commands.IssueResult(result_sha256=body.result_sha256, by=by),
+    ),
+    "return-result": (HandoverBody, lambda body, note, by: commands.ReturnResult(handover=body.handover, by=by)),
+}
+"""An officer's act → what its body holds and the command that it makes."""
+
+
+def router(resources: Resources, law: Catalogue) -> APIRouter:
+    """The desk's routes."""
+    api = IntakeApi(resources, law, resources.settings.kek(), resources.settings.clients())
+    routes = APIRouter(prefix="/v1/dossiers", tags=["dossiers"])
+    routes.add_api_route("", api.submit, methods=["POST"], status_code=201, response_class=Response)
+    routes.add_api_route("/overdue", api.overdue, methods=["GET"], response_class=Response)
+    routes.add_api_route("/{dossier}", api.read, methods=["GET"], response_class=Response)
+    routes.add_api_route("/{dossier}/supplement", api.supply, methods=["POST"], response_class=Response)
+    routes.add_api_route("/{dossier}/correction", api.correct, methods=["POST"], response_class=Response)
+    for name in ACTS:
+        routes.add_api_route(
+            f"/{{dossier}}/{name}", _act(api, name), methods=["POST"], name=name, response_class=Response
+        )
+    return routes
+
+
+def _act(api: IntakeApi, name: str) -> Callable[[Request, UUID], Any]:
+    async def act(request: Request, dossier: UUID) -> Response:
+        return await api.act(request, dossier, name)
+
+    act.__doc__ = f"An officer's act: {name}."
+    return act

@@ -1,0 +1,276 @@
+"""What the one-stop desk decides. Pure: the catalogue and the calendars come in as `law`, time with the message.
+
+Acceptance within 8 working hours (C4), the due date from acceptance (C5), a supplement asked for once and answered
+whole, codes without gaps, and the lifecycle's one table.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal
+
+from services.intake.commands import (
+    FILERS_STEPS,
+    OFFICERS_STEPS,
+    AcceptDossier,
+    CorrectApplicant,
+    IssueResult,
+    RefuseDossier,
+    RequestSupplement,
+    ReturnResult,
+    StartProcessing,
+    SubmitDossier,
+    SupplyDossier,
+)
+from services.intake.state import State
+from shared.errors import Fault, Refused
+from shared.events import intake as said
+from shared.events.base import MAX_APPLICANT_VERSION, Actor, Event, Model
+from shared.law.calendar import vietnam_date
+from shared.law.catalogue import Catalogue
+from shared.law.clock import WORKING_DAY, accept_by, add_working_time, due_at, verdict
+from shared.law.codes import code_of, series_of
+from shared.lifecycle import LABELS, Status, allowed
+from shared.runtime.decider import Decision, Message, Numbered, Rule
+
+SUPPLEMENT_WITHIN = 7 * WORKING_DAY  # C7
+
+
+def on_submit(law: Catalogue, state: State, asked: Message[SubmitDossier]) -> Decision:
+    """Give the dossier its code and its acceptance limit (C4)."""
+    command = asked.body
+    submitted_at = command.submitted_at or asked.at
+    procedure = law.procedure(command.procedure, vietnam_date(submitted_at))
+    series = series_of(command.agency, submitted_at)
+    limit = accept_by(law.calendar(command.agency), submitted_at)
+    missing = procedure.missing_papers(frozenset(paper.code for paper in command.papers))
+
+    def submitted(number: int) -> Event:
+        return said.DossierSubmitted(
+            code=code_of(series, number),
+            procedure=command.procedure,
+            case=command.case,
+            agency=command.agency,
+            channel=command.channel,
+            submitted_at=submitted_at,
+            accept_by=limit,
+            copies=command.copies,
+            pages=command.pages,
+            papers=command.papers,
+            missing_papers=missing,
+            applicant=command.applicant,
+            applicant_version=1,
+            waiver_claim=command.waiver_claim,
+            catalogue=law.version,
+            by=command.by,
+        )
+
+    return Decision((Numbered(series, submitted),))
+
+
+def on_correct(law: Catalogue, state: State, asked: Message[CorrectApplicant]) -> Decision:
+    """Take the corrected data; they are looked up again. Only in status 1: in 5 they come with the supplement."""
+    _owned(state, asked.body.by)
+    _legal(state, asked.body.by, "correction")
+    return Decision((_correction(state, asked.body.applicant, asked.body.by),))
+
+
+def on_supply(law: Catalogue, state: State, asked: Message[SupplyDossier]) -> Decision:
+    """Take the answer to a request, whole: every paper, and the data if their correction was asked for."""
+    command = asked.body
+    _owned(state, command.by)
+    _legal(state, command.by, "supplement")
+    lacking = _lacking(state, command)
+    if lacking:
+        raise Refused("DOS-INT-012", lacking)
+    received = said.SupplementReceived(papers=command.papers, by=command.by)
+    if command.applicant is None:
+        return Decision((received,))
+    return Decision((_correction(state, command.applicant, command.by), received))
+
+
+def _lacking(state: State, command: SupplyDossier) -> list[Fault]:
+    wanted = state.intake.wanted
+    if wanted is None:
+        return []
+    came = {paper.code for paper in command.papers}
+    faults = [Fault("/papers", "missing.answer", (paper,)) for paper in wanted.papers if paper not in came]
+    if wanted.correct_applicant and command.applicant is None:
+        faults.append(Fault("/applicant", "missing.applicant"))
+    return faults
+
+
+def _correction(state: State, applicant: Any, by: Actor) -> said.ApplicantCorrected:
+    version = state.intake.applicant_version + 1
+    if version > MAX_APPLICANT_VERSION:
+        raise Refused("DOS-INT-014")
+    return said.ApplicantCorrected(applicant=applicant, applicant_version=version, by=by)
+
+
+def on_request_supplement(law: Catalogue, state: State, asked: Message[RequestSupplement]) -> Decision:
+    """Ask for everything at once; the citizen has 7 working days (C7)."""
+    command = asked.body
+    _in_charge(state, command.by)
+    _legal(state, command.by, "request-supplement")
+    if not command.papers and not command.correct_applicant:
+        raise Refused("DOS-INT-013")
+    limit = add_working_time(law.calendar(state.intake.agency), asked.at, SUPPLEMENT_WITHIN)
+    return Decision(
+        (
+            said.SupplementRequested(
+                papers=command.papers,
+                correct_applicant=command.correct_applicant,
+                respond_by=limit,
+                note=command.note,
+                by=command.by,
+                fields=_doubtful(state) if command.correct_applicant else (),
+            ),
+        )
+    )
+
+
+def _doubtful(state: State) -> tuple[Literal["id_number", "full_name", "date_of_birth"], ...]:
+    """What the register has otherwise, or lacks, as far as it has spoken of the applicant's newest data."""
+    identity = state.identity
+    return ("id_number",) if identity.outcome == "not_found" else identity.fields
+
+
+def on_accept(law: Catalogue, state: State, asked: Message[AcceptDossier]) -> Decision:
+    """Accept, if identity, papers and fee are in order (C4); the due date runs from now (C5)."""
+    _in_charge(state, asked.body.by)
+    _legal(state, asked.body.by, "accept")
+    unmet = _unmet(state)
+    if unmet:
+        raise Refused("DOS-INT-011", unmet)
+    limit = due_at(law.calendar(state.intake.agency), asked.at, _procedure(law, state).time_allowed)
+    return Decision((said.DossierAccepted(accepted_at=asked.at, due_at=limit, by=asked.body.by),))
+
+
+def _unmet(state: State) -> list[Fault]:
+    """Every condition of acceptance that is not met yet."""
+    faults = [Fault("/papers", "missing.paper", (paper,)) for paper in state.intake.missing_papers]
+    outcome = state.identity.outcome or ("newest" if state.intake.applicant_version > 1 else None)
+    if outcome != "verified":
+        faults.append(Fault("/applicant", f"not-verified.{outcome}" if outcome else "not-verified"))
+    if not state.fee_settled:
+        faults.append(Fault("/fee", "not-settled"))
+    return faults
+
+
+def _procedure(law: Catalogue, state: State) -> Any:
+    """The procedure as it was in force on the day of filing: a later catalogue moves nothing."""
+    if state.intake.submitted_at is None:
+        raise ValueError("a dossier without submission has no procedure")
+    return law.procedure(state.intake.procedure, vietnam_date(state.intake.submitted_at))
+
+
+def on_refuse(law: Catalogue, state: State, asked: Message[RefuseDossier]) -> Decision:
+    """Refuse at the door."""
+    _in_charge(state, asked.body.by)
+    _legal(state, asked.body.by, "refuse")
+    return Decision((said.DossierRefused(reason=asked.body.reason, note=asked.body.note, by=asked.body.by),))
+
+
+def on_start(law: Catalogue, state: State, asked: Message[StartProcessing]) -> Decision:
+    """Begin processing."""
+    _in_charge(state, asked.body.by)
+    _legal(state, asked.body.by, "start")
+    return Decision((said.ProcessingStarted(by=asked.body.by),))
+
+
+def on_issue(law: Catalogue, state: State, asked: Message[IssueResult]) -> Decision:
+    """Issue the result: processing ends, early, on time or late by date (C9)."""
+    _in_charge(state, asked.body.by)
+    _legal(state, asked.body.by, "issue-result")
+    due = state.intake.due_at or asked.at
+    return Decision(
+        (
+            said.ResultIssued(
+                result_sha256=asked.body.result_sha256,
+                ended_at=asked.at,
+                verdict=verdict(asked.at, due).value,
+                by=asked.body.by,
+            ),
+        )
+    )
+
+
+def on_return(law: Catalogue, state: State, asked: Message[ReturnResult]) -> Decision:
+    """Return the result."""
+    _in_charge(state, asked.body.by)
+    _legal(state, asked.body.by, "return-result")
+    return Decision((said.ResultReturned(handover=asked.body.handover, by=asked.body.by),))
+
+
+def _owned(state: State, by: Actor) -> None:
+    """Only the client that filed a dossier may change it; others do not learn that it exists."""
+    if state.intake.status is None or state.intake.client != by.name:
+        raise Refused("DOS-SEC-002")
+
+
+def _in_charge(state: State, by: Actor) -> None:
+    """Only officers of the unit that holds it; others do not learn that it exists."""
+    if state.intake.status is None or by.unit is None or state.intake.agency != by.unit:
+        raise Refused("DOS-SEC-002")
+
+
+def _legal(state: State, by: Actor, step: str) -> None:
+    possible = possible_steps(state, by)
+    if step not in possible:
+        told = () if state.intake.status is None else (LABELS[state.intake.status],)
+        fault = Fault("/status", "illegal-step", told)
+        raise Refused("DOS-INT-010", [fault], {"possible": possible})
+
+
+def possible_steps(state: State, by: Actor) -> tuple[str, ...]:
+    """What this person may do with the dossier now, by the one table of statuses and by whose dossier it is."""
+    filed = state.intake
+    steps = dict(FILERS_STEPS) if filed.client == by.name else {}
+    if by.unit is not None and by.unit == filed.agency:
+        steps |= OFFICERS_STEPS
+    possible = [step for step, event in steps.items() if allowed(filed.status, event)]
+    # While a supplement is awaited, corrected data are a part of it: the request is answered whole.
+    return tuple(step for step in possible if step != "correction" or "supplement" not in possible)
+
+
+def awaits_payment(state: State) -> bool:
+    """Whether the applicant was asked for a fee and has not paid it yet (C4)."""
+    return state.payment.requested and state.payment.settled_at is None
+
+
+def acceptance_limit(law: Catalogue, state: State) -> datetime | None:
+    """Until when an officer must act (C4); None where nothing is for the officer to do now.
+
+    The 8 working hours start at submission, and again when a fee is paid or waived and when a supplement has come;
+    while a requested fee is unpaid they do not run.
+    """
+    filed, money = state.intake, state.payment
+    if filed.status is not Status.REGISTERED or filed.submitted_at is None:
+        return None
+    if awaits_payment(state):
+        return None
+    starts: Sequence[datetime | None] = (filed.submitted_at, filed.answered_at, money.settled_at)
+    return accept_by(law.calendar(filed.agency), max(start for start in starts if start is not None))
+
+
+IntakeRule = Callable[[Catalogue, State, Message[Any]], Decision]
+
+HEARS: Mapping[type[Model], IntakeRule] = MappingProxyType(
+    {
+        SubmitDossier: on_submit,
+        CorrectApplicant: on_correct,
+        SupplyDossier: on_supply,
+        RequestSupplement: on_request_supplement,
+        AcceptDossier: on_accept,
+        RefuseDossier: on_refuse,
+        StartProcessing: on_start,
+        IssueResult: on_issue,
+        ReturnResult: on_return,
+    }
+)
+
+
+def rules(law: Catalogue) -> Mapping[type[Model], Rule]:
+    """The table with the law put in."""
+    return {asked: partial(rule, law) for asked, rule in HEARS.items()}

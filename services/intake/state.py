@@ -1,0 +1,234 @@
+"""What the one-stop desk remembers of a dossier: one part per source, so that order between sources does not matter."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal, TypeVar
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.events import intake as said
+from shared.events import payment as paid
+from shared.events import verification as verified
+from shared.events.base import Actor, Event, FeeLine, Model
+from shared.lifecycle import Status, after
+from shared.runtime.decider import Evolve, Message
+
+P = TypeVar("P", "Filed", "Identity", "Fee")
+AnyPart = TypeVar("AnyPart", bound="Part")
+
+
+class Step(Model):
+    """One line of the timeline."""
+
+    event: str
+    at: datetime
+    by: Actor | None = None
+
+
+class Part(Model):
+    """What one source has said so far."""
+
+    steps: tuple[Step, ...] = ()
+
+
+class Wanted(Model):
+    """What an officer's request for a supplement asks for."""
+
+    papers: tuple[str, ...]
+    correct_applicant: bool
+    respond_by: datetime
+
+
+class Filed(Part):
+    """What the desk itself has said."""
+
+    status: Status | None = None
+    code: str = ""
+    procedure: str = ""
+    agency: str = ""
+    channel: str = ""
+    client: str = ""
+    locale: Literal["vi", "en"] = "vi"
+    submitted_at: datetime | None = None
+    papers: tuple[str, ...] = ()
+    missing_papers: tuple[str, ...] = ()
+    applicant_version: int = 0
+    wanted: Wanted | None = None
+    answered_at: datetime | None = None
+    accepted_at: datetime | None = None
+    refused_for: str | None = None
+    due_at: datetime | None = None
+
+
+class Identity(Part):
+    """What verification has said, of the newest applicant data that it has spoken of."""
+
+    applicant_version: int = 0
+    outcome: Literal["verified", "mismatched", "not_found", "delayed", "abandoned"] | None = None
+    fields: tuple[Literal["full_name", "date_of_birth"], ...] = ()
+
+
+class Fee(Part):
+    """What payment has said."""
+
+    kind: str | None = None
+    total_vnd: int = 0
+    lines: tuple[FeeLine, ...] = ()
+    favour: paid.Favour | None = None
+    pay_url: str | None = None
+    requested: bool = False
+    settled_at: datetime | None = None
+
+
+class State(Model):
+    """A dossier as the desk sees it."""
+
+    dossier_id: UUID | None = None
+    intake: Filed = Field(default_factory=Filed)
+    verification: Identity = Field(default_factory=Identity)
+    payment: Fee = Field(default_factory=Fee)
+
+    @property
+    def identity(self) -> Identity:
+        """What verification has said of the applicant's newest data; nothing while they are looked up."""
+        said = self.verification
+        return said if said.applicant_version == self.intake.applicant_version else Identity()
+
+    @property
+    def fee_settled(self) -> bool:
+        """Whether nothing stands in the way of acceptance on the side of money: free, waived or paid (C4)."""
+        return self.payment.settled_at is not None or self.payment.kind == "none"
+
+
+def _stepped(part: AnyPart, event: Message[Event], by: Actor | None = None) -> AnyPart:
+    step = Step(event=type(event.body).__name__, at=event.at, by=by)
+    return part.model_copy(update={"steps": (*part.steps, step)})
+
+
+def _filed(state: State, event: Message[Event], by: Actor, **changes: object) -> State:
+    part = _stepped(state.intake, event, by)
+    status = after(part.status, type(event.body))
+    changed = part.model_copy(update={**changes, "status": status})
+    return state.model_copy(update={"intake": changed, "dossier_id": event.dossier_id})
+
+
+def _submitted(state: State, event: Message[said.DossierSubmitted]) -> State:
+    body = event.body
+    return _filed(
+        state, event, body.by,
+        code=body.code, procedure=body.procedure, agency=body.agency, channel=body.channel, client=body.by.name,
+        locale=body.applicant.locale, submitted_at=body.submitted_at, papers=tuple(p.code for p in body.papers),
+        missing_papers=body.missing_papers, applicant_version=body.applicant_version,
+    )  # fmt: skip
+
+
+def _corrected(state: State, event: Message[said.ApplicantCorrected]) -> State:
+    body = event.body
+    return _filed(state, event, body.by, applicant_version=body.applicant_version, locale=body.applicant.locale)
+
+
+def _requested(state: State, event: Message[said.SupplementRequested]) -> State:
+    body = event.body
+    wanted = Wanted(papers=body.papers, correct_applicant=body.correct_applicant, respond_by=body.respond_by)
+    return _filed(state, event, body.by, wanted=wanted)
+
+
+def _received(state: State, event: Message[said.SupplementReceived]) -> State:
+    came = {paper.code for paper in event.body.papers}
+    return _filed(
+        state, event, event.body.by,
+        papers=tuple(dict.fromkeys((*state.intake.papers, *(p.code for p in event.body.papers)))),
+        missing_papers=tuple(paper for paper in state.intake.missing_papers if paper not in came),
+        wanted=None, answered_at=event.at,
+    )  # fmt: skip
+
+
+def _accepted(state: State, event: Message[said.DossierAccepted]) -> State:
+    return _filed(state, event, event.body.by, accepted_at=event.body.accepted_at, due_at=event.body.due_at)
+
+
+def _refused(state: State, event: Message[said.DossierRefused]) -> State:
+    return _filed(state, event, event.body.by, refused_for=event.body.reason)
+
+
+_Acted = said.ProcessingStarted | said.ResultIssued | said.ResultReturned
+
+
+def _acted(state: State, event: Message[_Acted]) -> State:
+    return _filed(state, event, event.body.by)
+
+
+_OUTCOMES: Mapping[type[Event], str] = MappingProxyType(
+    {
+        verified.CitizenVerified: "verified",
+        verified.CitizenMismatched: "mismatched",
+        verified.CitizenNotFound: "not_found",
+        verified.VerificationDelayed: "delayed",
+        verified.VerificationAbandoned: "abandoned",
+    }
+)
+
+_LookedUp = (
+    verified.CitizenVerified
+    | verified.CitizenMismatched
+    | verified.CitizenNotFound
+    | verified.VerificationDelayed
+    | verified.VerificationAbandoned
+)
+
+
+def _looked_up(state: State, event: Message[_LookedUp]) -> State:
+    part, body = _stepped(state.verification, event), event.body
+    if body.applicant_version >= part.applicant_version:
+        fields = body.fields if isinstance(body, verified.CitizenMismatched) else ()
+        outcome = {"outcome": _OUTCOMES[type(body)], "applicant_version": body.applicant_version, "fields": fields}
+        part = part.model_copy(update=outcome)
+    return state.model_copy(update={"verification": part})
+
+
+def _money(state: State, event: Message[Event], **changes: object) -> State:
+    part = _stepped(state.payment, event).model_copy(update=changes)
+    return state.model_copy(update={"payment": part})
+
+
+def _assessed(state: State, event: Message[paid.FeeAssessed]) -> State:
+    body = event.body
+    return _money(state, event, kind=body.kind, total_vnd=body.total_vnd, lines=body.lines, favour=body.favour)
+
+
+def _payment_requested(state: State, event: Message[paid.PaymentRequested]) -> State:
+    return _money(state, event, requested=True, pay_url=event.body.pay_url)
+
+
+def _settled(state: State, event: Message[paid.FeePaid | paid.FeeWaived]) -> State:
+    return _money(state, event, settled_at=event.at, pay_url=None)
+
+
+def _noted(state: State, event: Message[Event]) -> State:
+    return _money(state, event)
+
+
+EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
+    {
+        said.DossierSubmitted: _submitted,
+        said.ApplicantCorrected: _corrected,
+        said.SupplementRequested: _requested,
+        said.SupplementReceived: _received,
+        said.DossierAccepted: _accepted,
+        said.DossierRefused: _refused,
+        said.ProcessingStarted: _acted,
+        said.ResultIssued: _acted,
+        said.ResultReturned: _acted,
+        **dict.fromkeys(_OUTCOMES, _looked_up),
+        paid.FeeAssessed: _assessed,
+        paid.FeeReduced: _noted,
+        paid.FeeWaived: _settled,
+        paid.PaymentRequested: _payment_requested,
+        paid.PaymentFailed: _noted,
+        paid.FeePaid: _settled,
+        paid.DuplicatePaymentFound: _noted,
+        paid.FeeAbandoned: _noted,
+    }
+)

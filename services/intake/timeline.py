@@ -1,0 +1,141 @@
+"""What a client is told about a dossier: the summary after each act, and the whole timeline. Pure, no personal data."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from services.intake.rules import acceptance_limit, awaits_payment
+from services.intake.state import State, Step, Wanted
+from shared.events import intake as said
+from shared.events import payment as paid
+from shared.events import verification as verified
+from shared.events.base import Event
+from shared.law.calendar import VIETNAM
+from shared.law.catalogue import Catalogue
+from shared.lifecycle import FINAL, LABELS, Status
+from shared.wording import Language, Text
+
+STEPS: Mapping[type[Event], Text] = MappingProxyType(
+    {
+        said.DossierSubmitted: Text("Nộp hồ sơ", "Application filed"),
+        said.ApplicantCorrected: Text("Sửa thông tin người nộp", "Applicant's data corrected"),
+        said.SupplementRequested: Text("Yêu cầu bổ sung hồ sơ", "Supplement requested"),
+        said.SupplementReceived: Text("Nhận hồ sơ bổ sung", "Supplement received"),
+        said.DossierAccepted: Text("Tiếp nhận hồ sơ", "Application accepted"),
+        said.DossierRefused: Text("Từ chối tiếp nhận hồ sơ", "Application refused"),
+        said.ProcessingStarted: Text("Bắt đầu xử lý", "Processing started"),
+        said.ResultIssued: Text("Ban hành kết quả", "Result issued"),
+        said.ResultReturned: Text("Trả kết quả", "Result returned"),
+        verified.CitizenVerified: Text(
+            "Thông tin khớp Cơ sở dữ liệu quốc gia về dân cư", "Data match the national population database"
+        ),
+        verified.CitizenMismatched: Text(
+            "Thông tin không khớp Cơ sở dữ liệu quốc gia về dân cư",
+            "Data do not match the national population database",
+        ),
+        verified.CitizenNotFound: Text(
+            "Không tìm thấy số định danh trong Cơ sở dữ liệu quốc gia về dân cư",
+            "Identification number not found in the national population database",
+        ),
+        verified.VerificationDelayed: Text(
+            "Cơ sở dữ liệu quốc gia về dân cư chưa trả lời", "No answer yet of the national population database"
+        ),
+        verified.VerificationAbandoned: Text("Không thể đối chiếu thông tin", "Data can no longer be checked"),
+        paid.FeeAssessed: Text("Xác định phí, lệ phí", "Fee assessed"),
+        paid.FeeReduced: Text("Giảm phí, lệ phí", "Fee reduced"),
+        paid.FeeWaived: Text("Miễn phí, lệ phí", "Fee waived"),
+        paid.PaymentRequested: Text("Yêu cầu nộp phí, lệ phí", "Payment requested"),
+        paid.PaymentFailed: Text("Thanh toán không thành công", "Payment attempt failed"),
+        paid.FeePaid: Text("Đã nộp phí, lệ phí", "Fee paid"),
+        paid.DuplicatePaymentFound: Text("Ghi nhận khoản nộp trùng", "Second payment recorded"),
+        paid.FeeAbandoned: Text("Không thể xác định phí, lệ phí", "Fee can no longer be assessed"),
+    }
+)
+"""What the steps of a timeline are called."""
+_LABELS: Mapping[str, Text] = {event.__name__: text for event, text in STEPS.items()}
+
+
+def _local(at: datetime | None) -> str | None:
+    """People read Vietnamese time; the offset stays, so machines lose nothing."""
+    return None if at is None else at.astimezone(VIETNAM).isoformat()
+
+
+def summary(law: Catalogue, state: State) -> dict[str, Any]:
+    """Id, code, status and limits, as answered to every command."""
+    filed = state.intake
+    status = Status(filed.status) if filed.status is not None else None
+    return {
+        "dossier_id": str(state.dossier_id),
+        "code": filed.code,
+        "status": status,
+        "status_label": LABELS[status].say(filed.locale) if status else None,
+        "accept_by": _local(acceptance_limit(law, state)),
+        "due_at": _local(filed.due_at),
+    }
+
+
+def timeline(law: Catalogue, state: State) -> dict[str, Any]:
+    """Everything the desk knows of a dossier."""
+    filed, money, identity = state.intake, state.payment, state.identity
+    return {
+        **summary(law, state),
+        "procedure": filed.procedure,
+        "agency": filed.agency,
+        "held_by": holder(state),
+        "submitted_at": _local(filed.submitted_at),
+        "accepted_at": _local(filed.accepted_at),
+        "identity": {
+            "outcome": identity.outcome,
+            "applicant_version": state.verification.applicant_version,
+            "current_version": filed.applicant_version,
+            "mismatched_fields": identity.fields,
+        },
+        "missing_papers": filed.missing_papers,
+        "refusal": _refusal(law, filed.refused_for, filed.locale),
+        "wanted": _wanted(filed.wanted),
+        "fee": {
+            "kind": money.kind,
+            "total_vnd": money.total_vnd if money.kind else None,
+            "lines": [line.model_dump() for line in money.lines],
+            "favour": money.favour and money.favour.model_dump(),
+            "settled": state.fee_settled,
+            "pay_url": None if filed.status in FINAL else money.pay_url,
+        },
+        "events": [_step(step, filed.locale) for step in _steps(state)],
+    }
+
+
+def _wanted(wanted: Wanted | None) -> dict[str, Any] | None:
+    return None if wanted is None else {**wanted.model_dump(), "respond_by": _local(wanted.respond_by)}
+
+
+def _refusal(law: Catalogue, reason: str | None, locale: Language) -> dict[str, Any] | None:
+    """Why it was refused, in the applicant's language; an officer's note stays sealed and is told by mail only."""
+    if reason is None:
+        return None
+    known = law.reasons.get(reason)
+    return {"reason": reason, "text": known and known.name(locale), "basis": known and known.basis}
+
+
+def holder(state: State) -> str | None:
+    """Who has to act: the unit's code, the applicant while a supplement or payment is awaited, nobody once it is over.
+
+    So before acceptance it is the unit exactly as long as `accept_by` runs (C4).
+    """
+    filed = state.intake
+    if filed.status is None or filed.status in FINAL:
+        return None
+    if filed.status is Status.SUPPLEMENT_REQUESTED or filed.status is Status.REGISTERED and awaits_payment(state):
+        return "applicant"
+    return filed.agency
+
+
+def _steps(state: State) -> list[Step]:
+    parts = (state.intake, state.verification, state.payment)
+    return sorted((step for part in parts for step in part.steps), key=lambda step: step.at)
+
+
+def _step(step: Step, locale: Language) -> dict[str, Any]:
+    by = None if step.by is None else {"name": step.by.name, "unit": step.by.unit, "duty": step.by.duty}
+    return {"event": step.event, "label": _LABELS[step.event].say(locale), "at": _local(step.at), "by": by}

@@ -1,0 +1,37 @@
+"""Notification: composition root."""
+
+import sys
+from collections.abc import Mapping
+from functools import partial
+
+from services.notification.gateways import SmtpServer
+from services.notification.rules import HEARS
+from services.notification.settings import NotificationSettings
+from services.notification.state import EVOLVES, State
+from services.notification.tasks import kinds
+from shared.law.catalogue import Catalogue
+from shared.law.loader import shipped_catalogue
+from shared.runtime.cli import main
+from shared.runtime.decider import Decider
+from shared.runtime.service import Resources, Service
+from shared.runtime.tasks import TaskKind
+
+
+def _tasks(law: Catalogue, resources: Resources) -> Mapping[str, TaskKind]:
+    settings = resources.settings
+    server = SmtpServer(settings.smtp_host, settings.smtp_port, settings.mail_from)
+    return kinds(server, resources.keys, law, settings.mail_from.partition("@")[2])
+
+
+def service() -> Service:
+    """Notification with the real mail server, and the catalogue that ships with it."""
+    return Service(
+        decider=Decider("notification", State(), HEARS, EVOLVES),
+        settings=NotificationSettings,
+        tasks=partial(_tasks, shipped_catalogue()),
+        hears_keys=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(service, sys.argv[1:]))

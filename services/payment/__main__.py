@@ -1,0 +1,36 @@
+"""Payment: composition root."""
+
+import sys
+
+from services.payment.api import router
+from services.payment.gateways import Vnpay
+from services.payment.rules import HEARS
+from services.payment.settings import PaymentSettings
+from services.payment.state import EVOLVES, State
+from services.payment.tasks import kinds
+from shared.law.loader import shipped_catalogue
+from shared.runtime.cli import main
+from shared.runtime.decider import Decider
+from shared.runtime.service import Resources, Service
+
+
+def _platform(resources: Resources) -> Vnpay:
+    settings = resources.settings
+    secret = settings.secret("vnpay_secret").encode()
+    return Vnpay(secret, settings.vnpay_terminal, settings.vnpay_pay_url, settings.vnpay_return_url)
+
+
+def service() -> Service:
+    """Payment with the catalogue that ships with it and the real bank."""
+    law = shipped_catalogue()
+    return Service(
+        decider=Decider("payment", State(), HEARS, EVOLVES),
+        settings=PaymentSettings,
+        tasks=lambda resources: kinds(law, resources.keys, _platform(resources)),
+        api=lambda resources: router(resources.door, resources.metrics, _platform(resources)),
+        hears_keys=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(service, sys.argv[1:]))

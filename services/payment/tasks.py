@@ -1,0 +1,69 @@
+"""Payment's tasks: find the fee (which needs the sealed group), and sign the bank's page (which needs the secret)."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from services.payment.gateways import PaymentPlatform
+from services.payment.rules import AssessFee, ClaimKeyGone, FeeFound, OpenPayment, PaymentOpened
+from services.payment.state import Filing
+from shared.errors import KeyDestroyed
+from shared.events.base import FeeLine
+from shared.events.payment import Favour, FeeAssessed
+from shared.law import fees
+from shared.law.calendar import vietnam_date
+from shared.law.catalogue import Catalogue
+from shared.runtime.decider import Outcome
+from shared.runtime.keyring import KeyRing
+from shared.runtime.tasks import Job, TaskKind
+
+
+async def assess_fee(law: Catalogue, keys: KeyRing, job: Job) -> Outcome:
+    """Find the fee by the catalogue (F1, F2); the outcome names rules and amounts, never the group."""
+    filing: Filing = job.payload.filing
+    try:
+        group = await _group(keys, job, filing)
+    except KeyDestroyed:
+        return ClaimKeyGone()
+    return FeeFound(fee=assessed(law, filing, group))
+
+
+async def _group(keys: KeyRing, job: Job, filing: Filing) -> str | None:
+    if filing.waiver_claim is None:
+        return None
+    clear = await keys.open(job.dossier_id, {"waiver_claim.group": filing.waiver_claim.group})
+    return clear["waiver_claim.group"]
+
+
+def assessed(law: Catalogue, filing: Filing, group: str | None) -> FeeAssessed:
+    """The fee of a filing by somebody of `group`, as the event says it. Pure."""
+    facts = fees.Filing(
+        procedure=filing.procedure,
+        case=filing.case,
+        channel=filing.channel,
+        province=law.agency(filing.agency).province,
+        filed_on=vietnam_date(filing.submitted_at),
+        copies=filing.copies,
+        pages=filing.pages,
+    )
+    fee = fees.assess(law, facts, group)
+    return FeeAssessed(
+        kind=fee.kind,
+        lines=tuple(FeeLine(rule=line.rule, amount_vnd=line.amount_vnd, basis=line.basis) for line in fee.lines),
+        total_vnd=fee.total_vnd,
+        favour=Favour(rule=fee.group_rule, basis=fee.group_basis) if fee.group_rule and fee.group_basis else None,
+        catalogue=law.version,
+    )
+
+
+async def open_payment(platform: PaymentPlatform, job: Job) -> Outcome:
+    """Sign the page on which the citizen pays."""
+    asked: OpenPayment = job.payload
+    return PaymentOpened(reference=asked.reference, amount_vnd=asked.amount_vnd, pay_url=platform.page(asked))
+
+
+def kinds(law: Catalogue, keys: KeyRing, platform: PaymentPlatform) -> Mapping[str, TaskKind]:
+    """Payment's tasks by name."""
+    return {
+        "assess-fee": TaskKind(AssessFee, partial(assess_fee, law, keys)),
+        "open-payment": TaskKind(OpenPayment, partial(open_payment, platform)),
+    }

@@ -1,0 +1,18 @@
+"""What audit says of the trail. Only services/audit may publish these."""
+
+from typing import Literal
+
+from shared.events.base import Digest, Event, Word
+
+
+class DiscrepancyFound(Event):
+    """A topic does not tell one unbroken story: a gap, a fork, a second content, a record that does not belong."""
+
+    TYPE = "vn.gov.dossier.discrepancy-found.v1"
+    kind: Literal["gap", "fork", "second-content", "foreign", "unreadable"]
+    topic: Word
+    partition: int
+    offset: int
+    sequence: int | None
+    expected: int | None
+    record_sha256: Digest

@@ -1,0 +1,217 @@
+"""The wire form: CloudEvents 1.0 in Kafka's binary mode, with the sequence and the chain of each shard.
+
+Sources: CloudEvents 1.0.2 `spec.md`; `bindings/kafka-protocol-binding.md` §3.2 (binary) and §3.3 (structured);
+extensions `sequence`, `partitioning`, `distributed-tracing`.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from shared.errors import Poison
+from shared.events.base import Event
+from shared.events.catalogue import BY_TYPE, WRITER
+
+MAX_EVENT_BYTES = 64 * 1024
+"""CloudEvents spec.md, Size Limits: what every intermediary must forward."""
+
+SCHEMA_ROOT = "https://schemas.dossier.gov.vn"
+_SOURCE = "urn:dossier:"
+_STRUCTURED = "application/cloudevents"
+
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_ALWAYS = (
+    ("ce_specversion", re.compile(r"1\.0")),
+    ("ce_dataschema", re.compile(r"https?://\S+")),
+    ("ce_correlationid", re.compile(_UUID)),
+    ("ce_causationid", re.compile(_UUID)),
+)
+"""What every event bears besides its envelope, and in which form."""
+
+RawHeaders = Sequence[tuple[str, bytes | None]]
+"""As they came: Kafka takes a header without a value from any client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the headers say. `sequence` counts from 1 within (writer, shard); `previous` is the event before it."""
+
+    id: UUID
+    type: str
+    time: datetime
+    dossier_id: UUID
+    writer: str
+    shard: int
+    sequence: int
+    previous: UUID | None
+    traceparent: str | None = None
+
+
+def schema_uri(event: type[Event]) -> str:
+    """Absolute URI of the event's JSON Schema with its full version."""
+    return f"{SCHEMA_ROOT}/{event.TYPE.removeprefix('vn.gov.dossier.')}/{event.VERSION}.json"
+
+
+def source(writer: str, shard: int) -> str:
+    """CloudEvents `source` of one shard of one service."""
+    return f"{_SOURCE}{writer}:{shard}"
+
+
+def rfc3339(at: datetime) -> str:
+    """UTC with milliseconds, as `ce_time`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def headers(event: type[Event], envelope: Envelope, caused_by: UUID) -> dict[str, str]:
+    """All headers of one event, ready to be stored; insertion order is wire order. No personal data by construction."""
+    dossier = str(envelope.dossier_id)
+    made = {
+        "content-type": "application/json",
+        "ce_specversion": "1.0",
+        "ce_id": str(envelope.id),
+        "ce_source": source(envelope.writer, envelope.shard),
+        "ce_type": event.TYPE,
+        "ce_time": rfc3339(envelope.time),
+        "ce_subject": f"dossier/{dossier}",
+        "ce_dataschema": schema_uri(event),
+        "ce_partitionkey": dossier,
+        "ce_sequence": f"{envelope.sequence:020d}",
+        "ce_correlationid": dossier,
+        "ce_causationid": str(caused_by),
+    }
+    if envelope.previous is not None:
+        made["ce_previous"] = str(envelope.previous)
+    if envelope.traceparent:
+        made["traceparent"] = envelope.traceparent
+    return made
+
+
+def open_record(raw: RawHeaders, value: bytes | None) -> tuple[Mapping[str, str], bytes]:
+    """Headers as text and the event's own bytes, of a record in binary or structured mode.
+
+    Raises Poison if a header is null, it or its name is not UTF-8, or a structured record is not a JSON object.
+    """
+    text = {_name(name): _text(content) for name, content in raw}
+    if text.get("content-type", "").lower().startswith(_STRUCTURED):
+        return _open_structured(value or b"")
+    return text, value or b""
+
+
+def _name(name: str) -> str:
+    """In small letters. Bytes that are no UTF-8 stand in a name as halves of surrogate pairs."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise Poison("headers-not-utf8", "a header's name is not UTF-8") from error
+    return name.lower()
+
+
+def _text(content: bytes | None) -> str:
+    if content is None:
+        raise Poison("headers-not-utf8", "a header is null")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Poison("headers-not-utf8", "a header is not UTF-8") from error
+
+
+def _open_structured(value: bytes) -> tuple[Mapping[str, str], bytes]:
+    try:
+        event = json.loads(value)
+        data = event.pop("data")
+        # Through UTF-8, for JSON can spell half a surrogate pair, which no log and no column can hold.
+        text = {f"ce_{name}".encode().decode(): str(content).encode().decode() for name, content in event.items()}
+        return text, json.dumps(data).encode()
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise Poison("structured-unreadable", "a structured record is not a CloudEvent in JSON") from error
+
+
+def read_envelope(text: Mapping[str, str]) -> Envelope:
+    """The envelope in the headers. Raises Poison naming an attribute of an event that is missing or malformed."""
+    for name, form in _ALWAYS:
+        if form.fullmatch(text.get(name, "")) is None:
+            raise _malformed(name)
+    envelope = Envelope(
+        id=_attribute(text, "ce_id", UUID),
+        type=_attribute(text, "ce_type", str),
+        time=_attribute(text, "ce_time", _time),
+        dossier_id=_attribute(text, "ce_partitionkey", UUID),
+        writer=_attribute(text, "ce_source", _writer),
+        shard=_attribute(text, "ce_source", _shard),
+        sequence=_attribute(text, "ce_sequence", _sequence),
+        previous=_attribute(text, "ce_previous", UUID) if "ce_previous" in text else None,
+        traceparent=traceparent(text.get("traceparent", "")),
+    )
+    if text.get("ce_subject") != f"dossier/{envelope.dossier_id}":
+        raise _malformed("ce_subject")
+    return envelope
+
+
+def _malformed(name: str) -> Poison:
+    return Poison("envelope", f"header {name} is missing or malformed")
+
+
+def _attribute(text: Mapping[str, str], name: str, read: Any) -> Any:
+    try:
+        return read(text[name])
+    except (KeyError, ValueError, OverflowError) as error:
+        raise _malformed(name) from error
+
+
+def traceparent(value: str) -> str | None:
+    """W3C Trace Context, or nothing: a foreign header is never passed on unchecked."""
+    return value if _TRACEPARENT.fullmatch(value) else None
+
+
+def _time(value: str) -> datetime:
+    at = datetime.fromisoformat(value)
+    if at.tzinfo is None:
+        raise ValueError("no offset")
+    return at.astimezone(UTC)
+
+
+def _writer(value: str) -> str:
+    writer, _, shard = value.removeprefix(_SOURCE).partition(":")
+    if not value.startswith(_SOURCE) or not writer or not shard:
+        raise ValueError("not a source of this platform")
+    return writer
+
+
+def _shard(value: str) -> int:
+    return int(value.rpartition(":")[2])
+
+
+def _sequence(value: str) -> int:
+    if len(value) != 20 or not value.isascii() or not value.isdigit() or not 1 <= int(value) < 2**63:
+        raise ValueError("not 20 digits from 1 to 2^63 - 1")
+    return int(value)
+
+
+def read_body(event_type: str, writer: str, data: bytes) -> Event | None:
+    """The typed body; `None` for a type we do not know. Unknown fields are ignored: subscribers upgrade late, so do we.
+
+    Raises Poison if the body is not what its schema says, or the type belongs to another writer.
+    """
+    event = BY_TYPE.get(event_type)
+    if event is None:
+        return None
+    if WRITER[event] != writer:
+        raise Poison("foreign-type", f"{event_type} is not for {writer} to say")
+    try:
+        return event.model_validate_json(data, extra="ignore")
+    except ValidationError as error:
+        raise Poison("schema", _faults_without_input(error)) from error
+
+
+def _faults_without_input(error: ValidationError) -> str:
+    """What is wrong and where, without the offending values: they may be personal data."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'/'.join(map(str, fault['loc'])) or '(body)'}: {fault['type']}" for fault in faults)[:512]

@@ -1,0 +1,114 @@
+"""What the one-stop desk says. Only services/intake may publish these."""
+
+from typing import Literal
+
+from shared.events.base import (
+    Actor,
+    ApplicantVersion,
+    Digest,
+    Event,
+    Instant,
+    Paper,
+    Sealed,
+    SealedApplicant,
+    WaiverClaim,
+    Word,
+)
+
+
+class DossierSubmitted(Event):
+    """An application has come in and has its code for life."""
+
+    TYPE = "vn.gov.dossier.dossier-submitted.v1"
+    code: str
+    procedure: Word
+    case: Word
+    agency: Word
+    channel: Literal["direct", "online", "postal"]
+    submitted_at: Instant
+    accept_by: Instant
+    copies: int
+    pages: int | None
+    papers: tuple[Paper, ...]
+    missing_papers: tuple[Word, ...]
+    applicant: SealedApplicant
+    applicant_version: ApplicantVersion
+    waiver_claim: WaiverClaim | None
+    catalogue: Word
+    by: Actor
+
+
+class ApplicantCorrected(Event):
+    """The citizen has set the personal data right; they are looked up again."""
+
+    TYPE = "vn.gov.dossier.applicant-corrected.v1"
+    applicant: SealedApplicant
+    applicant_version: ApplicantVersion
+    by: Actor
+
+
+class SupplementRequested(Event):
+    """An officer has asked, in one request, for all that is missing: papers, a correction of the data, or both.
+
+    `fields` names the data to be corrected that the register has otherwise; the number, if the register lacks it.
+    """
+
+    TYPE = "vn.gov.dossier.supplement-requested.v1"
+    VERSION = "1.1.0"
+    papers: tuple[Word, ...]
+    correct_applicant: bool
+    respond_by: Instant
+    note: Sealed | None
+    by: Actor
+    fields: tuple[Literal["id_number", "full_name", "date_of_birth"], ...] = ()
+
+
+class SupplementReceived(Event):
+    """All that was asked for has come."""
+
+    TYPE = "vn.gov.dossier.supplement-received.v1"
+    papers: tuple[Paper, ...]
+    by: Actor
+
+
+class DossierAccepted(Event):
+    """An officer has accepted the dossier; from now the legal deadline runs (C5)."""
+
+    TYPE = "vn.gov.dossier.dossier-accepted.v1"
+    accepted_at: Instant
+    due_at: Instant
+    by: Actor
+
+
+class DossierRefused(Event):
+    """An officer has refused the dossier at the door, with a reason."""
+
+    TYPE = "vn.gov.dossier.dossier-refused.v1"
+    reason: Word
+    note: Sealed | None
+    by: Actor
+
+
+class ProcessingStarted(Event):
+    """The competent unit has begun to work on it."""
+
+    TYPE = "vn.gov.dossier.processing-started.v1"
+    by: Actor
+
+
+class ResultIssued(Event):
+    """The result is signed; processing has ended (C9 compares this date with the due date)."""
+
+    TYPE = "vn.gov.dossier.result-issued.v1"
+    result_sha256: Digest
+    ended_at: Instant
+    verdict: Literal["early", "on-time", "late"]
+    by: Actor
+
+
+class ResultReturned(Event):
+    """The citizen holds the result."""
+
+    TYPE = "vn.gov.dossier.result-returned.v1"
+    handover: Literal["counter", "online", "postal"]
+    by: Actor

@@ -1,0 +1,28 @@
+"""What notification says: which notices have gone out. Only services/notification may publish these."""
+
+from typing import Literal
+
+from shared.events.base import Event, EventId, Word
+
+NoticeKind = Literal["submission", "supplement", "payment-due", "payment-received", "acceptance", "refusal", "result"]
+
+
+class NoticeSent(Event):
+    """The mail server has taken the notice (SMTP 250)."""
+
+    TYPE = "vn.gov.dossier.notice-sent.v1"
+    notice: NoticeKind
+    about: EventId
+    channel: Literal["email"]
+    locale: Literal["vi", "en"]
+    message_id: str
+
+
+class NoticeUndeliverable(Event):
+    """The notice cannot reach the citizen by this channel, and why."""
+
+    TYPE = "vn.gov.dossier.notice-undeliverable.v1"
+    notice: NoticeKind
+    about: EventId
+    channel: Literal["email"]
+    reason: Word

@@ -1,0 +1,198 @@
+"""The form of an application, as a client sends it: strict, frozen, every text clean.
+
+What only the catalogue and the calendar can judge is in `shared.law.faults`.
+"""
+
+import re
+import unicodedata
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.types import AwareDatetime, Strict
+from pydantic_core import PydanticCustomError
+
+from shared.forms import IDEMPOTENCY_KEY
+from shared.law.calendar import LAST_YEAR
+from shared.law.entries import AgencyCode, Channel, ProcedureCode, Word
+from shared.wording import FAULTS
+
+EARLIEST_BIRTH = date(1900, 1, 1)
+MAX_COPIES = 1_000
+MAX_PAGES = 100_000
+MAX_PAPERS = 50
+MAX_PAPER_BYTES = 100 * 1024 * 1024
+MAX_NAME = 100
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_PHONE = r"^(0[0-9]{9,10}|\+[1-9][0-9]{7,14})$"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_EMAIL = rf"^{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]$"
+
+
+def _wrong(kind: str) -> PydanticCustomError:
+    """What a validator raises; `kind` is one of `shared/wording.py`."""
+    return PydanticCustomError(kind, FAULTS[kind].en)
+
+
+def _person_name(value: str) -> str:
+    if any(unicodedata.category(character) in _UNPRINTED for character in value):
+        raise _wrong("control-character.name")
+    name = unicodedata.normalize("NFC", value).strip()
+    if not any(character.isalpha() for character in name):
+        raise _wrong("no-name")
+    if len(name) > MAX_NAME:
+        raise _wrong("too-long.name")
+    return name
+
+
+_UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def _local_part(email: str) -> str:
+    if len(email.partition("@")[0]) > 64:  # RFC 5321, 4.5.3.1.1
+        raise _wrong("malformed.email")
+    return email
+
+
+def _day(value: Any) -> Any:
+    # One spelling only: the library would also read numbers, "20050904" and week dates.
+    if not isinstance(value, str):
+        return value
+    if _DATE.fullmatch(value) is None:
+        raise _wrong("malformed.date")
+    try:
+        return date.fromisoformat(value)
+    except ValueError as wrong:
+        raise _wrong("no-such-day") from wrong
+
+
+def _instant(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if _INSTANT.fullmatch(value) is None:
+        raise _wrong("malformed.time")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError as wrong:
+        raise _wrong("no-such-time") from wrong
+
+
+def _born_since_1900(day: date) -> date:
+    if day < EARLIEST_BIRTH:
+        raise _wrong("out-of-range.birth")
+    return day
+
+
+def _within_the_calendar(at: datetime) -> datetime:
+    # A margin before the calendar's end, so that due dates can still be computed.
+    if not 2000 <= at.year <= LAST_YEAR - 2:
+        raise _wrong("out-of-range.year")
+    return at
+
+
+def _each_once(papers: tuple["Paper", ...]) -> tuple["Paper", ...]:
+    codes = [paper.code for paper in papers]
+    if len(set(codes)) < len(codes):
+        raise _wrong("duplicate-paper")
+    return papers
+
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+IdentityNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+PersonName = Annotated[str, StringConstraints(min_length=1, max_length=4 * MAX_NAME), AfterValidator(_person_name)]
+BirthDate = Annotated[date, BeforeValidator(_day), AfterValidator(_born_since_1900)]
+Phone = Annotated[str, StringConstraints(pattern=_PHONE)]
+Email = Annotated[str, StringConstraints(pattern=_EMAIL, max_length=254), AfterValidator(_local_part)]
+Locale = Annotated[str, StringConstraints(pattern=r"^(vi|en)$")]
+MediaType = Literal[
+    "application/pdf",
+    "application/msword",
+    "application/rtf",
+    "application/vnd.ms-excel",
+    "application/vnd.oasis.opendocument.spreadsheet",
+    "application/vnd.oasis.opendocument.text",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/xml",
+    "application/zip",
+    "image/bmp",
+    "image/gif",
+    "image/heic",
+    "image/jpeg",
+    "image/png",
+    "image/tiff",
+    "image/webp",
+    "text/plain",
+    "text/xml",
+]
+"""What papers are scanned or written as (IANA media types). A closed list, for it stands in clear in what is said."""
+IdempotencyKey = Annotated[str, StringConstraints(pattern=f"^{IDEMPOTENCY_KEY}$")]
+SubmittedAt = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_within_the_calendar)]
+Copies = Annotated[int, Field(ge=1, le=MAX_COPIES)]
+Pages = Annotated[int, Field(ge=1, le=MAX_PAGES)]
+
+
+class Part(BaseModel):
+    """A part of an application: nothing unknown, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Applicant(Part):
+    """The person who applies. `full_name` is NFC without surrounding spaces; names compare in that form."""
+
+    id_number: IdentityNumber
+    full_name: PersonName
+    date_of_birth: BirthDate
+    phone: Phone
+    email: Email
+    locale: Locale
+
+
+class Paper(Part):
+    """A paper handed in: its kind, the digest and size (bytes) of the file, and its media type."""
+
+    code: Word
+    sha256: Sha256
+    size: Annotated[int, Field(ge=1, le=MAX_PAPER_BYTES)]
+    media_type: MediaType
+
+
+class WaiverClaim(Part):
+    """A claim to a waiver or reduction; a well-formed digest of the evidence is the proof for now (F2)."""
+
+    group: Word
+    evidence_sha256: Sha256
+
+
+Papers = Annotated[tuple[Paper, ...], Strict(False), Field(max_length=MAX_PAPERS), AfterValidator(_each_once)]
+
+
+class Application(Part):
+    """An application as a client sends it.
+
+    `submitted_at`: when an importer received it, any time zone; a citizen's application is submitted when it arrives.
+    `pages`: required by procedures that cost by the page (F3a).
+    """
+
+    idempotency_key: IdempotencyKey | None = None
+    procedure: ProcedureCode
+    case: Word
+    agency: AgencyCode
+    channel: Channel
+    submitted_at: SubmittedAt | None = None
+    copies: Copies
+    pages: Pages | None = None
+    applicant: Applicant
+    papers: Papers
+    waiver_claim: WaiverClaim | None = None
+
+    @property
+    def group(self) -> str | None:
+        """The applicant's group, as proven (F2), None without a claim."""
+        return self.waiver_claim.group if self.waiver_claim else None

@@ -1,0 +1,169 @@
+"""Everything that is wrong with an application, found at once."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.errors import Fault
+from shared.forms import MAX_FAULTS, form_faults
+from shared.law.application import Application
+from shared.law.calendar import vietnam_date
+from shared.law.catalogue import Catalogue
+from shared.law.codes import identity_faults
+from shared.law.entries import Procedure
+
+Path = tuple[str | int, ...]
+
+
+def examine(body: object, catalogue: Catalogue, today: date | None = None) -> Application | tuple[Fault, ...]:
+    """Read a decoded JSON body as an application, or list every fault: of form and of content, sorted by place.
+
+    `today`: the day of receipt in Vietnam; None judges by the day of submission, as for files.
+    """
+    try:
+        application = Application.model_validate(body)
+    except ValidationError as wrong:
+        said = _Readable(body, _places(wrong))
+        return tuple(sorted({*form_faults(wrong), *_content_faults(said, catalogue, today)}))[:MAX_FAULTS]
+    return faults(application, catalogue, today) or application
+
+
+def faults(application: Application, catalogue: Catalogue, today: date | None = None) -> tuple[Fault, ...]:
+    """What the catalogue and the calendar find wrong with a well-formed application, sorted by place."""
+    content = _Readable(application.model_dump(), frozenset())
+    return tuple(sorted(_content_faults(content, catalogue, today)))
+
+
+def applicant_faults(body: object, today: date, wrong: ValidationError | None) -> tuple[Fault, ...]:
+    """What is wrong with `/applicant` of a body on a day in Vietnam, beside the form that a model found `wrong`."""
+    return tuple(_applicant_faults(_Readable(body, _places(wrong) if wrong else frozenset()), today))
+
+
+def supplement_faults(
+    body: object, catalogue: Catalogue, today: date, wrong: ValidationError | None
+) -> tuple[Fault, ...]:
+    """What is wrong with `/applicant` and `/papers` of a supplement that comes on a day in Vietnam, beside the form."""
+    said = _Readable(body, _places(wrong) if wrong else frozenset())
+    return (*_applicant_faults(said, today), *_paper_faults(said, catalogue))
+
+
+def act_faults(body: object, catalogue: Catalogue, wrong: ValidationError | None) -> tuple[Fault, ...]:
+    """What an officer's act says that the catalogue has no name for, in `/papers` and `/reason`; each fault tells the
+    words that it has. `wrong`: what a model found wrong with the form.
+    """
+    said = _Readable(body, _places(wrong) if wrong else frozenset())
+    papers, reason = said.get("papers") or (), said.get("reason")
+    unknown = [
+        n for n, paper in enumerate(papers) if not said.ill_formed("papers", n) and paper not in catalogue.papers
+    ]
+    faults = [Fault(f"/papers/{n}", "unknown-paper", _one_of(catalogue.papers)) for n in unknown]
+    if reason is not None and reason not in catalogue.reasons:
+        faults.append(Fault("/reason", "unknown-reason", _one_of(catalogue.reasons)))
+    return tuple(faults)
+
+
+def _one_of(words: Iterable[str]) -> tuple[str]:
+    return (", ".join(sorted(words)),)
+
+
+def _places(wrong: ValidationError) -> frozenset[Path]:
+    return frozenset(tuple(error["loc"]) for error in wrong.errors(include_url=False))
+
+
+class _Readable:
+    """What can be read of a body, whatever else is wrong with it."""
+
+    def __init__(self, body: object, unreadable: frozenset[Path]) -> None:
+        self._body = body
+        self._unreadable = unreadable
+
+    def get(self, *path: str) -> Any:
+        """The value at `path`, None if it is absent or ill-formed."""
+        found: Any = self._body
+        for depth, step in enumerate(path, 1):
+            if not isinstance(found, Mapping) or path[:depth] in self._unreadable:
+                return None
+            found = found.get(step)
+        return found
+
+    def ill_formed(self, *path: str | int) -> bool:
+        """Whether something is there that is not in the required form."""
+        return path in self._unreadable
+
+    def day(self, *path: str) -> date | None:
+        """The date at `path`."""
+        found = self.get(*path)
+        return date.fromisoformat(found) if isinstance(found, str) else found
+
+    def filed_on(self) -> date | None:
+        """The date of submission in Vietnam, if the body states it."""
+        found = self.get("submitted_at")
+        at = datetime.fromisoformat(found) if isinstance(found, str) else found
+        return vietnam_date(at) if at else None
+
+
+def _content_faults(said: _Readable, catalogue: Catalogue, today: date | None) -> Iterator[Fault]:
+    filed_on = said.filed_on() or today
+    yield from _procedure_faults(said, catalogue, filed_on)
+    yield from _agency_faults(said.get("agency"), catalogue, filed_on)
+    group = said.get("waiver_claim", "group")
+    if group is not None and group not in catalogue.groups:
+        yield Fault("/waiver_claim/group", "unknown-group")
+    yield from _paper_faults(said, catalogue)
+    yield from _applicant_faults(said, filed_on)
+
+
+def _procedure_faults(said: _Readable, catalogue: Catalogue, filed_on: date | None) -> Iterator[Fault]:
+    code = said.get("procedure")
+    if code is None:
+        return
+    versions = catalogue.procedures.get(code, ())
+    if not versions:
+        yield Fault("/procedure", "unknown-procedure")
+    in_force = [version for version in versions if filed_on is None or version.in_force(filed_on)]
+    if versions and not in_force:
+        yield Fault("/procedure", "procedure-not-in-force")
+    for version in in_force[:1]:
+        yield from _terms_faults(said, version)
+
+
+def _terms_faults(said: _Readable, procedure: Procedure) -> Iterator[Fault]:
+    if said.get("case") not in (None, *procedure.cases):
+        yield Fault("/case", "unknown-case")
+    if said.get("channel") not in (None, *procedure.channels):
+        yield Fault("/channel", "channel-not-offered")
+    if procedure.needs_pages and said.get("pages") is None and not said.ill_formed("pages"):
+        yield Fault("/pages", "pages-required")
+
+
+def _agency_faults(code: str | None, catalogue: Catalogue, filed_on: date | None) -> Iterator[Fault]:
+    if code is None:
+        return
+    agency = catalogue.agencies.get(code)
+    if agency is None:
+        yield Fault("/agency", "unknown-agency")
+    elif filed_on is not None and not agency.in_force(filed_on):
+        yield Fault("/agency", "agency-not-in-force")
+
+
+def _paper_faults(said: _Readable, catalogue: Catalogue) -> Iterator[Fault]:
+    """Papers handed in under a word that is none of the catalogue's: it stands in clear in what is said, so it must not
+    be the sender's own.
+    """
+    for n, paper in enumerate(said.get("papers") or ()):
+        if said.ill_formed("papers", n) or said.ill_formed("papers", n, "code"):
+            continue
+        if paper["code"] not in catalogue.papers:
+            yield Fault(f"/papers/{n}/code", "unknown-paper", _one_of(catalogue.papers))
+
+
+def _applicant_faults(said: _Readable, today: date | None) -> Iterator[Fault]:
+    born = said.day("applicant", "date_of_birth")
+    if born is not None and today is not None and born > today:
+        yield Fault("/applicant/date_of_birth", "in-the-future")
+    number = said.get("applicant", "id_number")
+    if number is not None:
+        for code in identity_faults(number, born):
+            yield Fault("/applicant/id_number", code)

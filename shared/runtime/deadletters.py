@@ -1,0 +1,181 @@
+"""Dead letters and the messages parked behind them: list, show, and redrive in order."""
+
+import getpass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+import structlog
+
+from shared.errors import Unavailable
+from shared.events.base import Model
+from shared.runtime import store
+from shared.runtime.batch import Item, dead_letter
+from shared.runtime.consumer import trace_only
+from shared.runtime.decider import Message
+from shared.runtime.engine import LOST_CONNECTION, Commit, Engine
+from shared.runtime.hearing import reread
+from shared.runtime.sharding import shard_of
+from shared.runtime.store import ShardHead, StateRow
+from shared.runtime.tasks import TaskFailed
+
+log = structlog.get_logger(__name__)
+
+Open = Callable[[bytes], bytes]
+
+NOTHING_WAITS = "there is nothing to redrive for this dossier"
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What a redrive came to: how many messages were handled, and whether the dossier is still parked."""
+
+    handled: int
+    parked: bool
+    failure: str | None = None
+
+
+async def redrive(engine: Engine, open_secret: Open, dossier_id: UUID) -> Redriven:
+    """Handle a parked dossier's dead letters and what waits behind them, in order, in one transaction.
+
+    The shard's lock is taken first, so an arriving message cannot pass. At the first failure the rest stays parked.
+    Raises Unavailable and what a lost connection raises; any other fault is this dossier's, and told of it.
+    """
+    await engine.ready()
+    try:
+        async with engine.pool.acquire() as conn, conn.transaction():
+            heads = await store.lock_shards(conn, [shard_of(dossier_id)])
+            waiting = await _waiting(conn, engine, open_secret, dossier_id)
+            states = await store.load_states(conn, [dossier_id])
+            if not waiting and not (dossier_id in states and states[dossier_id].parked):
+                return Redriven(0, False, NOTHING_WAITS)
+            commit = _Redrive(engine, conn, waiting, heads)
+            result = await commit.run(dossier_id, states)
+            await _record(conn, "redrive", {"dossier_id": str(dossier_id), "handled": result.handled})
+    except (Unavailable, *LOST_CONNECTION):
+        raise
+    except Exception as fault:
+        # Nothing was changed, all stay where they are.
+        error = type(fault).__name__
+        log.error("redrive-failed", dossier_id=str(dossier_id), error=error, exc_info=trace_only(fault))
+        return Redriven(0, True, error)
+    engine.on_committed(bool(commit.rows), True)
+    return result
+
+
+async def discard(pool: "asyncpg.Pool[asyncpg.Record]", letter_id: UUID) -> bool:
+    """Settle a dead letter without handling it (it can never be read, say); recorded with the operator's name."""
+    async with pool.acquire() as conn, conn.transaction():
+        found = await conn.fetchval(
+            """UPDATE dead_letters SET settled_at = now(), settled_by = $2
+               WHERE id = $1 AND settled_at IS NULL RETURNING id""",
+            letter_id,
+            getpass.getuser(),
+        )
+        if found is not None:
+            await _record(conn, "discard", {"dead_letter": str(letter_id)})
+    return found is not None
+
+
+async def _record(conn: store.Connection, act: str, detail: Mapping[str, Any]) -> None:
+    await conn.execute(
+        "INSERT INTO operator_acts (who, act, detail) VALUES ($1, $2, $3::jsonb)",
+        getpass.getuser(), act, orjson.dumps(detail).decode(),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    item: Item
+    row_id: UUID
+    value: bytes | None
+    dead: bool
+
+
+async def _waiting(conn: store.Connection, engine: Engine, open_secret: Open, dossier: UUID) -> list[_Waiting]:
+    dead = await conn.fetch(
+        "SELECT * FROM dead_letters WHERE dossier_id = $1 AND settled_at IS NULL ORDER BY first_failed_at, id", dossier
+    )
+    parked = await conn.fetch("SELECT * FROM parked_messages WHERE dossier_id = $1 ORDER BY ordinal", dossier)
+    return [
+        _Waiting(_item(engine, open_secret, row), row["id"], row["value"], n < len(dead))
+        for n, row in enumerate([*dead, *parked])
+    ]
+
+
+def _item(engine: Engine, open_secret: Open, row: asyncpg.Record) -> Item:
+    """What a row keeps, once more. Raises nothing: that it cannot be opened or read is the failure in the item."""
+    if row["origin"] == "kafka":
+        return reread(store.record_of(dict(row)))
+    try:
+        return Item(message=_message(engine, open_secret, row), dossier_id=row["dossier_id"], redriven=True)
+    except Exception as fault:
+        return Item(failure=fault, dossier_id=row["dossier_id"], redriven=True)
+
+
+def _message(engine: Engine, open_secret: Open, row: asyncpg.Record) -> Message[Model]:
+    kept = orjson.loads(open_secret(row["value"]))
+    known: list[type[Model]] = [*engine.decider.rules, TaskFailed]
+    models = {model.__name__: model for model in known}
+    body = models[kept["type"]].model_validate(kept["body"])
+    return Message(UUID(kept["id"]), row["dossier_id"], datetime.fromisoformat(kept["at"]), body)
+
+
+class _Redrive(Commit):
+    """A commit whose items come from the dead letters instead of from outside."""
+
+    def __init__(
+        self, engine: Engine, conn: store.Connection, waiting: Sequence[_Waiting], heads: dict[int, ShardHead]
+    ) -> None:
+        super().__init__(engine, conn, [one.item for one in waiting])
+        self.waiting, self.heads = waiting, heads
+
+    async def run(self, dossier_id: UUID, states: Mapping[UUID, StateRow]) -> Redriven:
+        caused = await self._caused()
+        work = self._work(dossier_id, states)
+        work.parked = False
+        done = 0
+        for one in self.waiting:
+            draft = work.take(one.item, caused.get(one.item.message.id, ()) if one.item.message else ())
+            if draft.dead is not None:
+                await self._fail(one, draft.dead)
+                break
+            self.drafts.append(draft)
+            await self._settle(one)
+            done += 1
+        work.steps += 1
+        await self.write()
+        failed = done < len(self.waiting)
+        return Redriven(done, work.parked, type(draft.dead).__name__ if failed else None)
+
+    async def _settle(self, one: _Waiting) -> None:
+        await self._enqueue_again(one.item)
+        if one.dead:
+            await self.conn.execute(
+                """UPDATE dead_letters SET settled_at = now(), settled_by = $2, redrives = redrives + 1
+                   WHERE id = $1""",
+                one.row_id,
+                getpass.getuser(),
+            )
+        else:
+            await self.conn.execute("DELETE FROM parked_messages WHERE id = $1", one.row_id)
+
+    async def _enqueue_again(self, item: Item) -> None:
+        """A task whose function failed runs again, under its own id."""
+        message = item.message
+        if message is not None and isinstance(message.body, TaskFailed):
+            task = store.TaskWrite(message.id, message.body.kind, message.dossier_id, message.body.payload, None)
+            await store.enqueue(self.conn, [task])
+
+    async def _fail(self, one: _Waiting, failure: Exception) -> None:
+        """Still failing: a dead letter (it may have been only parked so far), and one redrive more."""
+        log.error("redrive-failed", **one.item.named, error=type(failure).__name__)
+        if not one.dead:
+            await self.conn.execute("DELETE FROM parked_messages WHERE id = $1", one.row_id)
+        letter = dead_letter(replace(one.item, failure=failure), failure, self.engine.decider.name)
+        await store.write_dead_letters(self.conn, [(one.row_id, letter, one.value)])
+        await self.conn.execute("UPDATE dead_letters SET redrives = redrives + 1 WHERE id = $1", one.row_id)

@@ -1,0 +1,101 @@
+"""The decider: load, decide, evolve. Everything here is pure; `services/*/rules.py` and `state.py` are written in
+it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID, uuid5
+
+from shared.events.base import Event, Model
+
+B = TypeVar("B", bound=Model, covariant=True)
+S = TypeVar("S", bound=Model)
+
+
+class Command(Model):
+    """What somebody asks for at our own door, in the imperative."""
+
+
+class Outcome(Model):
+    """What came of one of our own tasks (a rung alarm is one too)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Generic[B]):
+    """Anything that reaches a service. `at` (UTC) is an event's `ce_time`, a command's receipt, a task's ending."""
+
+    id: UUID
+    dossier_id: UUID
+    at: datetime
+    body: B
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An event that needs the next running number of a series; the engine draws it inside the transaction."""
+
+    series: str
+    build: Callable[[int], Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work on the outside world, or an alarm: `kind` names its function, `after` (UTC) is when it may start."""
+
+    kind: str
+    payload: Model
+    after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the service now says, in order, and what is to be done. Nothing to say is a normal answer."""
+
+    events: tuple[Event | Numbered, ...] = ()
+    tasks: tuple[Task, ...] = ()
+
+
+NOTHING = Decision()
+
+Rule = Callable[[Any, Message[Any]], Decision]
+Evolve = Callable[[Any, Message[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Decider(Generic[S]):
+    """One service's pure half: an empty state, the rules by what they answer, the folds by event class."""
+
+    name: str
+    empty: S
+    rules: Mapping[type[Model], Rule]
+    folds: Mapping[type[Event], Evolve] = field(default_factory=dict)
+
+    def evolve(self, state: S, event: Message[Event]) -> S:
+        """Fold one event, heard or our own, into the state. Unknown events change nothing; it cannot fail."""
+        fold = self.folds.get(type(event.body))
+        if fold is None:
+            return state
+        folded: S = fold(state, event)
+        return folded
+
+    def decide(self, state: S, message: Message[Model]) -> Decision:
+        """What to say and to do about `message`; a rule sees a heard event already folded into `state`."""
+        rule = self.rules.get(type(message.body))
+        return NOTHING if rule is None else rule(state, message)
+
+
+def event_id(message_id: UUID, service: str, n: int) -> UUID:
+    """Id of the n-th event (from 1) that `service` says because of a message: the same at every attempt."""
+    return uuid5(message_id, f"{service}/{n}")
+
+
+def task_id(message_id: UUID, n: int) -> UUID:
+    """Id of the n-th task (from 1) that a message causes; it is also the id of the task's outcome message."""
+    return uuid5(message_id, f"task/{n}")
+
+
+def dossier_id(message_id: UUID) -> UUID:
+    """Id of the dossier that a submitting command creates."""
+    return uuid5(message_id, "dossier")

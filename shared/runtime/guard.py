@@ -1,0 +1,238 @@
+"""Is this database as far as its own topic? One that was restored from an older backup must not commit.
+
+Before the first commit and after every lost connection, the ends of the shards are compared with the last events on the
+service's own topic. Behind: positions would be given twice, so nothing is committed until an operator has restored the
+missing events. Ahead is normal (the relay has yet to publish); a topic that lost its tail, of events or of keys, is
+published again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from shared.errors import Misconfigured, Poison, Unavailable
+from shared.events.envelope import open_record, read_envelope
+from shared.runtime.engine import LOST_CONNECTION
+from shared.runtime.kafka import Broker
+from shared.runtime.keyring import unpublish_keys
+from shared.topics import KEYS, SHARDS, topic_of
+
+log = structlog.get_logger(__name__)
+
+TAIL = 50
+"""Records read back from a partition's end to find the last one that is readable and ours; ten times as many each time
+that there was none.
+"""
+
+NOWHERE: Mapping[int, int] = MappingProxyType({})
+
+
+async def last_sequences(broker: Broker, service: str, upto: Mapping[int, int] = NOWHERE) -> dict[int, int]:
+    """Shard → sequence of the last event of `service` on its topic (0: none), before the offset of `upto` where it
+    names one. Raises KafkaError, TimeoutError.
+    """
+    partitions = [TopicPartition(topic_of(service), shard) for shard in range(SHARDS)]
+    await _fits(broker, topic_of(service))
+    async with broker.reader(f"{service}-guard") as consumer:
+        consumer.assign(partitions)
+        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        upper = {tp: min(end, upto.get(tp.partition, end)) for tp, end in ends.items()}
+        last, back = dict.fromkeys(range(SHARDS), 0), TAIL
+        while upper := {tp: end for tp, end in upper.items() if last[tp.partition] == 0 and end > starts[tp]}:
+            lower = {tp: max(starts[tp], end - back) for tp, end in upper.items()}
+            for tp, sequence in (await _last_between(consumer, service, lower, upper)).items():
+                last[tp.partition] = sequence
+            upper, back = lower, back * 10
+    return last
+
+
+async def _last_between(
+    consumer: AIOKafkaConsumer, service: str, lower: Mapping[TopicPartition, int], upper: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """The highest sequence of `service` at these offsets of each partition, 0 if there is none."""
+    for tp, offset in lower.items():
+        consumer.seek(tp, offset)
+    last = dict.fromkeys(lower, 0)
+    waiting = set(lower)
+    while waiting:
+        got = await consumer.getmany(*waiting, timeout_ms=1000)
+        for tp, messages in got.items():
+            found = (_sequence(message, service) for message in messages if message.offset < upper[tp])
+            last[tp] = max([last[tp], *found])
+        waiting = {tp for tp in waiting if await consumer.position(tp) < upper[tp]}
+    return last
+
+
+async def key_ends(broker: Broker, service: str) -> dict[int, int]:
+    """Partition of the keys topic → the offset at which it ends. Raises KafkaError."""
+    async with broker.reader(f"{service}-guard") as reader:
+        ends = await reader.end_offsets([TopicPartition(KEYS.name, n) for n in range(KEYS.partitions)])
+    return {tp.partition: end for tp, end in ends.items()}
+
+
+async def _fits(broker: Broker, topic: str) -> None:
+    """Shard = partition: a topic with another partition count would tear the order of every dossier apart."""
+    partitions = await broker.partitions(topic)
+    if partitions == 0:
+        raise Misconfigured(f"there is no topic {topic}: run the provisioning step first")
+    if partitions != SHARDS:
+        raise Misconfigured(f"topic {topic} has {partitions} partitions, the store has {SHARDS} shards")
+
+
+def _sequence(message: object, service: str) -> int:
+    try:
+        text, _ = open_record(getattr(message, "headers", ()), None)
+        envelope = read_envelope(text)
+    except Poison:
+        return 0
+    return envelope.sequence if envelope.writer == service else 0
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """By shard the last sequence on the events topic; by partition the end of the keys topic, as far as it is asked."""
+
+    events: Mapping[int, int]
+    keys: Mapping[int, int]
+    asked: bool = True
+
+
+@dataclass
+class RestoreGuard:
+    """Refuses commits until the comparison has been made; `known` are the highest positions that we ever saw."""
+
+    service: str
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    broker: Broker
+    makes_keys: bool = False
+    wait_s: float = 10.0
+    known: dict[int, int] | None = None
+    checked: bool = False
+    reason: str = "the store has not been compared with its topic yet"
+    _upto: Mapping[int, int] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def lost(self) -> None:
+        """The database connection was lost: it may come back as an older one."""
+        self.checked = False
+
+    def saw(self, heads: Mapping[int, int]) -> None:
+        """Positions that this process has committed: a database that comes back with less is an older one."""
+        if self.known is not None:
+            self.known = _higher(heads, self.known)
+
+    def fits(self, heads: Mapping[int, int]) -> bool:
+        """Whether the store is at least where this process has seen it; asked under the shards' locks."""
+        known = self.known or {}
+        return all(position >= known.get(shard, 0) for shard, position in heads.items())
+
+    async def run(self) -> None:
+        """Compare as soon as both sides answer, and whenever it is due again. Raises Misconfigured if the topic does
+        not fit.
+        """
+        while True:
+            if not self.checked:
+                try:
+                    await self.ready()
+                except Unavailable as refused:
+                    log.warning("not-ready", why=str(refused))
+            await asyncio.sleep(1.0)
+
+    async def again(self, upto: Mapping[int, int] = NOWHERE) -> None:
+        """Compare once more, now, with Kafka's own word; what lies on a shard behind the offset of `upto` does not
+        count, for it was sent behind a hole (remembered until Kafka has answered). Raises as `ready`, and Unavailable
+        while Kafka is down; commits go on meanwhile, unless the store is found behind.
+        """
+        self._upto = upto or self._upto
+        async with self._lock:
+            await self._check(asked_of_kafka=True)
+
+    async def ready(self) -> None:
+        """Return once the store may be written to; raises Unavailable with the reason otherwise."""
+        if self.checked:
+            return
+        async with self._lock:
+            if not self.checked:
+                await self._check()
+
+    async def _check(self, asked_of_kafka: bool = False) -> None:
+        try:
+            await self._compare(asked_of_kafka)
+        except LOST_CONNECTION as lost:
+            raise self._refuse(f"database: {type(lost).__name__}") from lost
+
+    async def _compare(self, asked_of_kafka: bool) -> None:
+        published, keys = await self._published(), await self._keys_published()
+        ends = await self._ends(asked_of_kafka)
+        heads = {row["shard"]: row["next_position"] - 1 for row in await self.pool.fetch("SELECT * FROM shards")}
+        behind = {shard: end for shard, end in ends.events.items() if heads[shard] < end}
+        if behind:
+            log.critical("store-behind-topic", shards=behind)
+            self.lost()
+            raise self._refuse(f"the store is older than its topic in shards {sorted(behind)}: restore it, see README")
+        if ends.asked:
+            await self._publish_again(published, ends.events)
+            await self._publish_keys_again(keys, ends.keys)
+            self._upto = NOWHERE
+        self.known, self.checked, self.reason = _higher(heads, ends.events), True, ""
+
+    async def _published(self) -> Mapping[int, int]:
+        return {row["shard"]: row["published"] for row in await self.pool.fetch("SELECT * FROM relay")}
+
+    async def _keys_published(self) -> Mapping[int, int]:
+        if not self.makes_keys:
+            return {}
+        rows = await self.pool.fetch(
+            """SELECT n, (SELECT max(published_offset) FROM data_keys WHERE published_partition = n) AS furthest
+               FROM generate_series(0, $1 - 1) AS n""",
+            KEYS.partitions,
+        )
+        return {row["n"]: row["furthest"] for row in rows if row["furthest"] is not None}
+
+    async def _ends(self, asked_of_kafka: bool) -> _Ends:
+        """The topics' ends; while Kafka is down, the highest positions that this process knows, if these will do."""
+        try:
+            async with asyncio.timeout(self.wait_s):
+                events = await last_sequences(self.broker, self.service, self._upto)
+                return _Ends(events, await key_ends(self.broker, self.service) if self.makes_keys else NOWHERE)
+        except Misconfigured as vanished:
+            if self.known is None:
+                raise
+            raise self._refuse(str(vanished)) from vanished  # a broker that still loads knows no topic either
+        except (KafkaError, OSError, TimeoutError) as lost:
+            if self.known is None or asked_of_kafka:
+                raise self._refuse("waiting for Kafka, to compare the store with its topic") from lost
+            return _Ends(self.known, NOWHERE, asked=False)
+
+    async def _publish_again(self, published: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        """A topic that lost its tail gets it again. `published` was read before the ends, so it cannot be ahead
+        of them.
+        """
+        lost = {shard: end for shard, end in ends.items() if published[shard] > end}
+        if lost:
+            log.error("topic-lost-its-tail", shards=lost)
+            await self.pool.executemany(
+                "UPDATE relay SET published = $2 WHERE shard = $1 AND published > $2", list(lost.items())
+            )
+
+    async def _publish_keys_again(self, published: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        """The same for the keys topic, whose records cannot be counted, for it is compacted; but its ends only grow."""
+        lost = [(n, ends[n], furthest) for n, furthest in published.items() if furthest >= ends.get(n, furthest + 1)]
+        if lost:
+            log.error("keys-topic-lost-its-tail", partitions=[n for n, *_ in lost])
+            await unpublish_keys(self.pool, lost)
+
+    def _refuse(self, reason: str) -> Unavailable:
+        self.reason = "" if self.checked else reason
+        return Unavailable(reason)
+
+
+def _higher(some: Mapping[int, int], others: Mapping[int, int]) -> dict[int, int]:
+    return {shard: max(some.get(shard, 0), others.get(shard, 0)) for shard in some.keys() | others.keys()}

@@ -1,0 +1,195 @@
+"""Connections to Kafka: settings that every producer and consumer of the platform shares, in one place."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from shared.runtime.batch import Record
+from shared.runtime.fetched import read_as_the_broker
+
+log = structlog.get_logger(__name__)
+
+STOP_S = 5.0
+ASK_EVERY_S = 2.0
+ASK_S = 3.0
+SILENT_S = 10.0
+"""A broker that has not answered for this long is missing; one that is busy for a moment is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """How to reach the cluster. `bootstrap` is host:port[,host:port]."""
+
+    bootstrap: str
+
+    @asynccontextmanager
+    async def producer(self, client: str) -> AsyncIterator[AIOKafkaProducer]:
+        """An idempotent producer (acks=all); discarded, never reused, after an error (aiokafka issue 1017)."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            client_id=f"{client}-relay",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            max_batch_size=262_144,
+            request_timeout_ms=15_000,
+            retry_backoff_ms=200,
+        )
+        try:
+            await producer.start()
+            yield producer
+        finally:
+            # While the broker is down, stop() would flush without end; what is not acknowledged is published again.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await producer.stop()
+
+    async def wait(self, client: str) -> None:
+        """Return once the cluster answers; until then look once a second."""
+        while True:
+            try:
+                async with self.reader(f"{client}-wait"):
+                    return
+            except (KafkaError, OSError) as lost:
+                log.warning("waiting-for-kafka", why=type(lost).__name__)
+                await asyncio.sleep(1.0)
+
+    async def ask(self, client: str) -> None:
+        """Return once a broker has told the cluster's metadata. Raises KafkaError, OSError; at each within ASK_S."""
+        asking = AIOKafkaClient(
+            bootstrap_servers=self.bootstrap, client_id=f"{client}-watch", request_timeout_ms=int(ASK_S * 1000)
+        )
+        try:
+            await asking.bootstrap()
+        finally:
+            await asking.close()
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions the topic has, 0 if there is none. Raises KafkaError."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=20_000)
+        try:
+            await admin.start()
+            (described,) = await admin.describe_topics([topic])
+            return len(described["partitions"])
+        finally:
+            await admin.close()
+
+    @asynccontextmanager
+    async def reader(self, client: str, **settings: Any) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer without automatic commits; with `group_id` in settings it joins a group."""
+        read_as_the_broker()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            client_id=f"{client}-reader",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=15_000,
+            heartbeat_interval_ms=3_000,
+            request_timeout_ms=20_000,
+            # A group that joins while a broker still loads is given no partitions; this is how soon it looks again.
+            metadata_max_age_ms=5_000,
+            **settings,
+        )
+        try:
+            await consumer.start()
+            # aiokafka's stop() raises CancelledError if its own tasks have not begun yet.
+            await asyncio.sleep(0)
+            yield consumer
+        finally:
+            await consumer.stop()
+
+
+@dataclass
+class Watch:
+    """Asks the brokers every few seconds over a connection of its own, and remembers when one last answered."""
+
+    broker: Broker
+    client: str
+    silent_s: float = SILENT_S
+    answered_at: float | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether a broker has answered within the last `silent_s` seconds."""
+        return self.answered_at is not None and time.monotonic() - self.answered_at <= self.silent_s
+
+    @property
+    def fell_silent(self) -> bool:
+        """Whether none answers any more, though one did."""
+        return self.answered_at is not None and not self.answers
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            try:
+                await self.broker.ask(self.client)
+                self.answered_at = time.monotonic()
+            except (KafkaError, OSError) as lost:
+                log.info("kafka-does-not-answer", why=type(lost).__name__)
+            await asyncio.sleep(ASK_EVERY_S)
+
+
+def record(message: Any, per_second: int = 1000) -> Record:
+    """An aiokafka or Faust message as the record that it is; its timestamp counts `per_second`."""
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        _instant((message.timestamp or 0) / per_second),
+        message.key,
+        tuple(message.headers or ()),
+        message.value,
+    )
+
+
+def _instant(seconds: float) -> datetime:
+    """The record's time; the epoch for one that no calendar has (a broker takes any number from a client)."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+async def read_range(
+    broker: Broker,
+    client: str,
+    partition: TopicPartition,
+    start: int,
+    stop: int,
+    keep: Callable[[Record], bool] = lambda record: True,
+    read: Callable[[], None] = lambda: None,
+) -> list[Record]:
+    """The records of one partition with start ≤ offset < stop that `keep` wants, read beside the group (nothing is
+    committed); `read` is told of each piece. Topics are kept for ever: whoever reads from the beginning must want
+    little of it. Raises KafkaError, also if the topic loses its tail meanwhile.
+    """
+    found: list[Record] = []
+    async with broker.reader(client) as consumer:
+        consumer.assign([partition])
+        beginning = (await consumer.beginning_offsets([partition]))[partition]
+        end = min(stop, (await consumer.end_offsets([partition]))[partition])
+        at = max(start, beginning)
+        consumer.seek(partition, at)
+        while at < end:
+            got = await consumer.getmany(partition, timeout_ms=500, max_records=1000)
+            records = [record(message) for messages in got.values() for message in messages if message.offset < end]
+            before, at = at, await consumer.position(partition)
+            # A position that the broker does not have is set back to its beginning.
+            if at < before or not got and (await consumer.end_offsets([partition]))[partition] < end:
+                raise KafkaError(f"{partition.topic}/{partition.partition} has lost its tail")
+            found += filter(keep, records)
+            if got:
+                read()
+    return found

@@ -1,0 +1,223 @@
+"""What happens to records between Kafka and the engine: positions, gaps, forks, fencing, waiting for the database."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from uuid import UUID
+
+import asyncpg
+import structlog
+from aiokafka.structs import TopicPartition
+
+from shared.errors import Fenced
+from shared.runtime import store
+from shared.runtime.batch import Handled, Item, Record
+from shared.runtime.crash import crash_point
+from shared.runtime.engine import Engine
+from shared.runtime.hearing import Break, Broken, Positions, classify
+from shared.runtime.insist import insist
+from shared.runtime.kafka import Broker, read_range
+from shared.runtime.metrics import Metrics
+from shared.runtime.progress import Progress
+from shared.topics import SHARDS, TOPICS, Topic, heard_by, topic_of
+
+log = structlog.get_logger(__name__)
+
+PIECE = 5000
+
+
+@dataclass(slots=True)
+class Stop:
+    """A shard that does not go on: why, where it stood (an operator moves that), and up to which offset it let go."""
+
+    kind: Break
+    stood: tuple[int, UUID | None]
+    upto: int
+
+
+@dataclass
+class Listener:
+    """Feeds one service's engine with records. `handle` returns only when the batch is committed, whatever it takes."""
+
+    service: str
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    engine: Engine
+    broker: Broker
+    metrics: Metrics
+    positions: Positions = field(default_factory=dict)
+    stopped: dict[tuple[str, int], Stop] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """The event topics that this service hears."""
+        return heard_by(self.service)
+
+    async def prepare(self) -> None:
+        """Make sure that every shard of every writer we hear has its row, and read the positions."""
+        shards = [(topic.writer, shard) for topic in self.topics for shard in range(SHARDS)]
+        await store.prepare_heard(self.pool, shards)
+        await self.reload()
+
+    async def reload(self) -> None:
+        """Read again how far every shard is heard: after an assignment, and whenever another consumer was faster."""
+        self.positions = await store.heard(self.pool)
+
+    async def next_offsets(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) → the offset to read on from: the database's word, for Kafka's own is only a hint."""
+        await insist(self.reload, self.engine.on_lost)
+        return {(topic_of(writer), shard): heard.next_offset for (writer, shard), heard in self.positions.items()}
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Commit what these records come to. Never raises for anything foreseen:
+        it waits, and tries the batch again.
+        """
+        async with self._lock:
+            with self.progress.work():
+                self.progress.oldest = min(record.timestamp for record in records)
+                await self._hear(list(records))
+            self.metrics.last_success.set_to_current_time()
+        crash_point("before-acknowledge")
+
+    async def idle(self) -> None:
+        """Return as soon as no batch is in hand."""
+        async with self._lock:
+            return
+
+    async def _hear(self, records: list[Record]) -> None:
+        while records:
+            items, broken, rest = self._classify(records)
+            if items and not await self._commit(items):
+                continue
+            if broken is None:
+                return
+            records = await self._mend(broken) + rest
+
+    def _classify(self, records: Sequence[Record]) -> tuple[list[Item], Broken | None, list[Record]]:
+        """Items up to the first record that does not follow, that record, and it with all behind it."""
+        positions = {key: copy(heard) for key, heard in self.positions.items()}
+        items: list[Item] = []
+        for n, record in enumerate(records):
+            key = (self._writer(record), record.partition)
+            stop = self.stopped.get(key)
+            if stop is not None and not _fills(stop, record, positions):
+                stop.upto = max(stop.upto, record.offset + 1)
+                continue
+            found = classify(record, positions)
+            self.stopped.pop(key, None)
+            if isinstance(found, Broken):
+                return items, found, list(records[n:])
+            items.append(found)
+        return items, None, []
+
+    @staticmethod
+    def _writer(record: Record) -> str:
+        return TOPICS[record.topic].writer
+
+    async def _commit(self, items: Sequence[Item]) -> bool:
+        """Whether the batch was committed; False if the positions moved under us and it must be sorted again."""
+        with self.metrics.batch_seconds.labels("consume").time():
+            try:
+                handled = await insist(lambda: self.engine.handle(items))
+            except Fenced as fenced:
+                log.info("fenced", why=str(fenced))
+                await insist(self.reload, self.engine.on_lost)
+                return False
+        for item in items:
+            self._move(item)
+        self._count(items, handled)
+        self.progress.step()
+        return True
+
+    def _move(self, item: Item) -> None:
+        if item.place is None:
+            return
+        heard = self.positions[item.place.source, item.place.shard]
+        heard.next_offset = max(heard.next_offset, item.place.offset + 1)
+        if item.place.sequence is not None:
+            heard.position, heard.last_event_id = item.place.sequence, item.place.event_id
+
+    def _count(self, items: Sequence[Item], handled: Sequence[Handled]) -> None:
+        now = datetime.now(UTC)
+        for item, one in zip(items, handled, strict=True):
+            repeat = item.place is not None and item.place.sequence is None and item.failure is None
+            self.metrics.handled.labels("duplicate" if repeat else one.outcome).inc()
+            if item.record is not None and item.message is not None:
+                self.metrics.end_to_end.labels("heard").observe((now - item.record.timestamp).total_seconds())
+
+    async def _mend(self, broken: Broken) -> list[Record]:
+        """A gap: read what is missing, from where we stand and then from the beginning. A fork, or still a gap:
+        stop.
+        """
+        record = broken.record
+        key = (broken.envelope.writer, record.partition)
+        if broken.kind is Break.GAP:
+            heard = self.positions[key]
+            for start in (heard.next_offset, 0):
+                found = await self._reread(record, start)
+                if self._follows(found):
+                    return found
+        self.stopped[key] = Stop(broken.kind, self._stand(key), record.offset + 1)
+        self.metrics.gaps.set(len(self.stopped))
+        log.error(
+            "shard-stopped", kind=broken.kind.value, writer=key[0], shard=key[1], offset=record.offset,
+            sequence=broken.envelope.sequence, expected=broken.expected, event_id=str(broken.envelope.id),
+        )  # fmt: skip
+        return []
+
+    async def _reread(self, record: Record, start: int) -> list[Record]:
+        """What lies between `start` and the record; from the beginning only what has not been heard yet."""
+        partition = TopicPartition(record.topic, record.partition)
+        position = self.positions[self._writer(record), record.partition].position
+        keep = partial(_follows_on, position) if start == 0 else partial(_follows_on, 0)
+        return await self._read(partition, start, record.offset, keep)
+
+    async def _read(
+        self, partition: TopicPartition, start: int, stop: int, keep: Callable[[Record], bool] = lambda record: True
+    ) -> list[Record]:
+        step = self.progress.step
+        return await insist(lambda: read_range(self.broker, self.service, partition, start, stop, keep, step))
+
+    def _follows(self, found: Sequence[Record]) -> bool:
+        """Whether the records read again contain the one that was missing."""
+        items, _, _ = self._classify(found)
+        return any(item.place is not None and item.place.sequence is not None for item in items)
+
+    def _stand(self, key: tuple[str, int]) -> tuple[int, UUID | None]:
+        """Where a shard stands; without an id if an operator has skipped to there, be it to where it stood."""
+        return self.positions[key].position, self.positions[key].last_event_id
+
+    async def resume(self) -> None:
+        """Take up shards that an operator has skipped on (`heard skip`): read what was let go by since they stopped."""
+        async with self._lock:
+            await insist(self.reload, self.engine.on_lost)
+            for key in [key for key in self.stopped if self._stand(key) != self.stopped[key].stood]:
+                stop = self.stopped.pop(key)
+                self.metrics.gaps.set(len(self.stopped))
+                await self._catch_up(key, stop.upto)
+
+    async def _catch_up(self, key: tuple[str, int], stop: int) -> None:
+        """Hear one shard up to an offset, a piece at a time: it may have stood still for days."""
+        partition = TopicPartition(topic_of(key[0]), key[1])
+        for start in range(self.positions[key].next_offset, stop, PIECE):
+            end = min(stop, start + PIECE)
+            await self._hear(await self._read(partition, start, end))
+
+
+def _fills(stop: Stop, record: Record, positions: Positions) -> bool:
+    """Whether this is the record whose lack stopped the shard: its writer has found it gone and published it again."""
+    if stop.kind is not Break.GAP:
+        return False
+    key = (TOPICS[record.topic].writer, record.partition)
+    found = classify(record, {key: copy(positions[key])})
+    return not isinstance(found, Broken) and found.place is not None and found.place.sequence is not None
+
+
+def _follows_on(position: int, record: Record) -> bool:
+    """Whether a record may be one that comes after `position`; any is, if `position` is 0."""
+    sequence = dict(record.headers).get("ce_sequence") or b""
+    return position == 0 or (len(sequence) == 20 and sequence.isdigit() and int(sequence) > position)

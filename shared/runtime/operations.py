@@ -1,0 +1,109 @@
+"""/livez, /readyz and /metrics. Alive means progress: the loops run and the event loop wakes in time."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.runtime.engine import LOST_CONNECTION
+from shared.runtime.http import json_response
+from shared.runtime.in_time import in_time
+from shared.runtime.metrics import Metrics
+from shared.runtime.wiring import Runtime
+
+ANSWER_S = 3.0
+STUCK_S = 60.0
+"""Records that wait for longer than this, in hand or not, while the database answers are not progress."""
+
+
+@dataclass
+class Health:
+    """What the two probes look at."""
+
+    runtime: Runtime
+    stuck_s: float = STUCK_S
+    stood_s: float = 0.0
+    _stood_at: float | None = None
+
+    async def pulse(self) -> None:
+        """Measure how late the event loop wakes, and remember that it did."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.5)
+            beat_s = time.monotonic() - began
+            self.runtime.metrics.loop_delay.set(max(0.0, beat_s - 0.5))
+            self.passed(beat_s)
+
+    def passed(self, seconds: float) -> None:
+        """So much time has passed: add up how long no batch has been finished, though one is in hand or records wait
+        (as when the consumer has died without a word). Time in which nothing can be committed or fetched does not
+        count: no restart brings a database or a broker back.
+        """
+        progress, consumer = self.runtime.resources.progress, self.runtime.consumer
+        waiting = consumer is not None and any(consumer.committed_lag().values())
+        to_do = waiting or progress.began_at is not None
+        if not to_do or progress.handled_at != self._stood_at:
+            self._stood_at, self.stood_s = progress.handled_at, 0.0
+        elif self.runtime.guard.checked and not self.runtime.watch.fell_silent:
+            self.stood_s += seconds
+
+    def alive(self) -> dict[str, str]:
+        """Faults of this process itself; empty when it is alive. A missing dependency is not one of them."""
+        faults = {name: "ended" for name, task in self.runtime.loops.items() if task.done()}
+        consumer = self.runtime.consumer
+        if consumer is not None and not consumer.alive:
+            faults["consumer"] = "crashed"
+        if self.stood_s > self.stuck_s:
+            faults["consumer"] = f"no batch finished for over {self.stuck_s:g} s, though records wait"
+        return faults
+
+    async def missing(self) -> dict[str, str]:
+        """Dependencies without which nothing can be accepted, told within ANSWER_S. Where work comes in by another way
+        than Kafka, Kafka is not one: what is stored is published later.
+        """
+        watch = self.runtime.watch
+        silent = self.runtime.service.needs_kafka and not watch.answers
+        kafka = {"kafka": f"has not answered for {watch.silent_s:g} s"} if silent else {}
+        return {**kafka, **await self._store()} or self.alive()
+
+    async def _store(self) -> dict[str, str]:
+        try:
+            await in_time(self._ask_store(), ANSWER_S)
+        except TimeoutError:
+            return {"store": self.runtime.guard.reason or "the database does not answer"}
+        except LOST_CONNECTION as lost:
+            return {"database": type(lost).__name__}
+        except Exception as refused:
+            return {"store": str(refused)[:200]}
+        return {}
+
+    async def _ask_store(self) -> None:
+        await self.runtime.pool.fetchval("SELECT 1")
+        await self.runtime.guard.ready()
+
+
+def operations_router(health: Health, metrics: Metrics) -> APIRouter:
+    """The routes that operators' machines ask."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/livez")
+    async def livez() -> Response:
+        return _verdict(health.alive())
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        return _verdict(await health.missing())
+
+    @router.get("/metrics")
+    async def exposition() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _verdict(faults: dict[str, Any]) -> Response:
+    return json_response({"status": "fault" if faults else "ok", "faults": faults}, 503 if faults else 200)

@@ -1,0 +1,111 @@
+"""The acts behind the operator's commands. Each returns what is printed; what changes something is recorded."""
+
+import getpass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from shared.errors import Misconfigured
+from shared.runtime.deadletters import Open, redrive
+from shared.runtime.engine import Engine
+from shared.runtime.headers import headers_of, name_bytes
+
+Pool = asyncpg.Pool
+
+MAX_SEQUENCE = 2**63 - 1
+
+_SHOWN = """d.id, d.dossier_id, d.origin, d.topic, d.partition, d."offset", d.reason, d.error_code, d.error_type,
+    d.message, d.first_failed_at, d.last_failed_at, d.attempts, d.redrives"""
+
+
+async def list_dead_letters(pool: "Pool[asyncpg.Record]") -> Sequence[Mapping[str, Any]]:
+    """Open dead letters with how many messages wait behind each."""
+    rows = await pool.fetch(
+        f"""SELECT {_SHOWN}, (SELECT count(*) FROM parked_messages p WHERE p.dossier_id = d.dossier_id) AS waiting
+            FROM dead_letters d WHERE d.settled_at IS NULL ORDER BY d.first_failed_at"""  # noqa: S608 - constant text
+    )
+    return [dict(row) for row in rows]
+
+
+async def show_dead_letter(pool: "Pool[asyncpg.Record]", letter: UUID) -> Mapping[str, Any] | None:
+    """One dead letter with its headers; the value stays in the database (it may be anything), its size is told."""
+    row = await pool.fetchrow(
+        f"""SELECT {_SHOWN}, d.headers, length(d.value) AS value_bytes, d.settled_at, d.settled_by
+            FROM dead_letters d WHERE d.id = $1""",  # noqa: S608 - constant text
+        letter,
+    )
+    if row is None:
+        return None
+    told = headers_of(row["headers"] or "[]")
+    headers = [[_readable(name_bytes(name)), _readable(content)] for name, content in told]
+    return {**dict(row), "headers": headers}
+
+
+def _readable(content: bytes | None) -> str | None:
+    return None if content is None else content.decode(errors="replace")[:200]
+
+
+async def redrive_dossier(engine: Engine, opened: Open, dossier: UUID) -> Mapping[str, Any]:
+    """Handle a dossier's dead letters and parked messages again; `opened` opens what was kept sealed."""
+    result = await redrive(engine, opened, dossier)
+    return {"dossier_id": str(dossier), "handled": result.handled, "parked": result.parked, "failure": result.failure}
+
+
+async def redrive_all(
+    engine: Engine, opened: Open, reason: str | None, progress: Callable[[str], object]
+) -> Mapping[str, int]:
+    """Handle again what every waiting dossier has, the longest waiting first, each in a transaction of its own.
+
+    `reason` (a letter's reason, code or error type) takes only dossiers that have such a letter. What does not succeed
+    stays as it was and holds no other dossier up. `remaining` counts open letters after it, those of no known dossier
+    too.
+    """
+    dossiers = [row["dossier_id"] for row in await engine.pool.fetch(_WAITING, reason)]
+    handled = parked = 0
+    for n, dossier in enumerate(dossiers, 1):
+        result = await redrive_dossier(engine, opened, dossier)
+        handled, parked = handled + result["handled"], parked + result["parked"]
+        outcome = f"still parked ({result['failure']})" if result["parked"] else "goes on"
+        progress(f"{n}/{len(dossiers)} {dossier}: {result['handled']} handled, {outcome}")
+    remaining = await engine.pool.fetchval(_REMAINING, reason)
+    return {"dossiers": len(dossiers), "handled": handled, "still_parked": parked, "remaining": remaining}
+
+
+_OF_REASON = "settled_at IS NULL AND ($1::text IS NULL OR $1 IN (reason, error_code, error_type))"
+_WAITING = f"""SELECT dossier_id FROM states FULL JOIN (
+        SELECT dossier_id, min(first_failed_at) AS since FROM dead_letters WHERE {_OF_REASON} GROUP BY dossier_id
+    ) AS letters USING (dossier_id)
+    WHERE dossier_id IS NOT NULL AND (since IS NOT NULL OR parked AND $1 IS NULL) ORDER BY since, dossier_id"""  # noqa: S608
+_REMAINING = f"SELECT count(*) FROM dead_letters WHERE {_OF_REASON}"  # noqa: S608 - constant text
+
+
+async def list_heard(pool: "Pool[asyncpg.Record]") -> Sequence[Mapping[str, Any]]:
+    """How far each shard of each writer is heard."""
+    return [dict(row) for row in await pool.fetch("SELECT * FROM heard ORDER BY source, shard")]
+
+
+async def skip_heard(pool: "Pool[asyncpg.Record]", source: str, shard: int, sequence: int) -> Mapping[str, Any] | None:
+    """Let a stopped shard go on behind `sequence`, whatever is missing up to it. None if there is no such shard.
+
+    The chain begins anew there: the next record is taken whatever its `previous` is. To take what follows a fork,
+    skip to where the shard stands. Raises Misconfigured for a way back, which would do everything twice.
+    """
+    async with pool.acquire() as conn, conn.transaction():
+        before = await conn.fetchrow("SELECT * FROM heard WHERE source = $1 AND shard = $2 FOR UPDATE", source, shard)
+        if before is None:
+            return None
+        if not before["position"] <= sequence < MAX_SEQUENCE:
+            raise Misconfigured(f"the shard stands at {before['position']}: a skip goes on from there or later")
+        await conn.execute(
+            "UPDATE heard SET position = $3, last_event_id = NULL WHERE source = $1 AND shard = $2",
+            source, shard, sequence,
+        )  # fmt: skip
+        detail = {"source": source, "shard": shard, "from": before["position"], "to": sequence}
+        await conn.execute(
+            "INSERT INTO operator_acts (who, act, detail) VALUES ($1, 'heard skip', $2::jsonb)",
+            getpass.getuser(), orjson.dumps(detail).decode(),
+        )  # fmt: skip
+    return detail

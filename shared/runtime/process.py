@@ -1,0 +1,186 @@
+"""One process of one service: relay, consumer, tasks, HTTP and metrics, supervised, ended gracefully by SIGTERM."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+from fastapi import FastAPI
+
+from shared.errors import Misconfigured
+from shared.runtime import crash
+from shared.runtime.consumer import EX_SOFTWARE, KafkaConsumer
+from shared.runtime.gauges import Gauges
+from shared.runtime.http import install
+from shared.runtime.insist import insist
+from shared.runtime.kafka import STOP_S
+from shared.runtime.keyring import KeyListener
+from shared.runtime.operations import Health, operations_router
+from shared.runtime.server import Server, http_server
+from shared.runtime.service import Service
+from shared.runtime.settings import Settings
+from shared.runtime.wiring import Runtime, database, wire
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+EX_USAGE = 2
+
+
+def application(runtime: Runtime, health: Health) -> FastAPI:
+    """The HTTP side: the service's own routes and /livez, /readyz, /metrics."""
+    app = FastAPI(title=f"dossier {runtime.service.name}", docs_url="/docs", redoc_url=None, redirect_slashes=False)
+    install(app, runtime.metrics)
+    app.include_router(operations_router(health, runtime.metrics))
+    if runtime.service.api is not None:
+        app.include_router(runtime.service.api(runtime.resources))
+    return app
+
+
+async def serve(service: Service, settings: Settings) -> None:
+    """Run one process of `service` until SIGTERM or SIGINT, or until one of its loops ends (exit 70)."""
+    crash.arm(settings.crash_point)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    connected: list[Callable[[], None]] = []
+    async with contextlib.AsyncExitStack() as resources:
+        pool = await _unless(stop, resources.enter_async_context(database(settings, service.name, connected)))
+        if pool is not None:
+            runtime = wire(service, settings, pool)
+            connected.append(runtime.guard.lost)
+            await runtime.resources.keys.check()
+            await _supervise(runtime, stop)
+    # Faust, stopped in the middle of its start, leaves a thread behind that would keep a drained process for ever.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What `work` returns; None if the process is told to stop before that."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    return None
+
+
+async def _supervise(runtime: Runtime, stop: asyncio.Event) -> None:
+    health = Health(runtime)
+    settings = runtime.settings
+    # The other half of the time to drain is for all that comes after the last request.
+    server = http_server(
+        application(runtime, health), settings.http_host, settings.http_port, int(settings.drain_s / 2)
+    )
+    _start(runtime, health, server)
+    log.info("started", port=settings.http_port)
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([waiting, *runtime.loops.values()], return_when=asyncio.FIRST_COMPLETED)
+    if waiting not in done:
+        os._exit(_report(done))
+    await _drain(runtime, server)
+
+
+def _start(runtime: Runtime, health: Health, server: Server) -> None:
+    loops: dict[str, Callable[[], Awaitable[Any]]] = {
+        "http": server.serve,
+        "watch": runtime.watch.run,
+        "guard": runtime.guard.run,
+        "relay": runtime.relay.run,
+        "tasks": runtime.worker.run,
+        "gauges": Gauges(runtime).run,
+        "pulse": health.pulse,
+        **runtime.service.also(runtime.resources),
+    }
+    if runtime.service.hears_keys:
+        loops["keys"] = KeyListener(
+            runtime.service.name, runtime.pool, runtime.broker, runtime.resources.keys.arrived
+        ).run
+    if runtime.service.hears_events:
+        loops["consumer"] = partial(_consume, runtime)
+    for name, run in loops.items():
+        runtime.loops[name] = asyncio.create_task(_run(run), name=name)
+
+
+async def _run(run: Callable[[], Awaitable[Any]]) -> None:
+    await run()
+
+
+async def _consume(runtime: Runtime) -> None:
+    """Start the consumer once the database and the broker are there, and watch it; a crashed one ends the process."""
+    settings, listener = runtime.settings, runtime.listener
+    await insist(listener.prepare)
+    await runtime.broker.wait(runtime.service.name)
+    consumer = KafkaConsumer(
+        runtime.service.name, settings.kafka_bootstrap_servers, [topic.name for topic in listener.topics],
+        listener.handle, listener.next_offsets, settings.data_dir / f"{runtime.service.name}-{os.getpid()}",
+        settings.instance,
+    )  # fmt: skip
+    await consumer.start()
+    runtime.consumer = consumer
+    while consumer.alive:
+        await asyncio.sleep(1.0)
+        if listener.stopped:
+            await listener.resume()
+    log.critical("consumer-ended")
+
+
+def _report(done: "set[asyncio.Task[Any]]") -> int:
+    """Log which loop ended and why; the exit code that goes with it: 2 for a setting, 70 for a bug."""
+    code = EX_SOFTWARE
+    for task in done:
+        error = task.exception() if not task.cancelled() else None
+        if isinstance(error, Misconfigured):
+            sys.stderr.write(f"cannot start: {error}\n")
+            code = EX_USAGE
+        trace = RuntimeError(type(error).__name__).with_traceback(error.__traceback__) if error else None
+        log.critical("loop-ended", task=task.get_name(), error=type(error).__name__, exc_info=trace)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+async def _drain(runtime: Runtime, server: Server) -> None:
+    """Take nothing new, finish what is in hand, publish it, and leave; within `drain_s` and a few seconds."""
+    began = datetime.now(UTC)
+    server.should_exit = True
+    # Faust tells at ERROR that its agent, idle, was cancelled; in a drain that is what is meant to happen.
+    logging.getLogger("faust").setLevel(logging.CRITICAL)
+    finishing = asyncio.create_task(_finish(runtime), name="drain")
+    # Not asyncio.timeout: Faust's services take a cancellation for an order to stop, and go on waiting.
+    await asyncio.wait([finishing], timeout=runtime.settings.drain_s)
+    if not finishing.done():
+        log.warning("drain-timed-out")
+    elif (error := finishing.exception()) is not None:
+        log.error("drain-failed", error=type(error).__name__)
+    for task in runtime.loops.values():
+        task.cancel()
+    closing = [asyncio.create_task(_run(close)) for close in runtime.resources.closing]
+    await asyncio.wait([*runtime.loops.values(), *closing], timeout=STOP_S + 1)
+    log.info("stopped", seconds=(datetime.now(UTC) - began).total_seconds())
+
+
+async def _finish(runtime: Runtime) -> None:
+    """Requests in hand, then the batch in hand, then the tasks in hand, then what these have still to commit."""
+    await asyncio.wait([runtime.loops["http"]])
+    if runtime.consumer is not None:
+        # What it tells Kafka on leaving is only a hint; with Kafka down it would wait for minutes to tell it.
+        await asyncio.wait([asyncio.create_task(runtime.consumer.stop())], timeout=STOP_S)
+        await runtime.listener.idle()
+    runtime.worker.retire()
+    await asyncio.wait([runtime.loops["tasks"]])
+    await runtime.worker.drain()
+    await runtime.outcomes.drain()
+    await runtime.resources.door.commands.drain()

@@ -1,0 +1,137 @@
+"""States rebuilt from the audit trail, against the live ones: evolve is pure, so they must be equal.
+
+Read as `auditor`, the role with nothing but SELECT on all databases.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import asyncpg
+
+from shared.errors import Poison
+from shared.events.envelope import open_record, read_body, read_envelope
+from shared.runtime.decider import Message
+from shared.runtime.headers import headers_of
+from shared.runtime.service import Service
+from shared.runtime.settings import OperatorSettings
+from shared.topics import heard_by, topic_of
+
+AUDITOR = "auditor"
+
+
+def auditor_url(settings: OperatorSettings, service: str) -> str:
+    """Where `auditor` finds the database of `service`: the same server, the same kind of name."""
+    parts = urlsplit(settings.database_url)
+    host = parts.netloc.rpartition("@")[2]
+    own = parts.path.rpartition("/")[2]
+    prefix, _, rest = own.partition("dossier_")
+    suffix = rest.partition("_")[2]
+    name = f"{prefix}dossier_{service}" + (f"_{suffix}" if suffix else "")
+    return urlunsplit((parts.scheme, f"{AUDITOR}@{host}", f"/{name}", parts.query, ""))
+
+
+@dataclass(frozen=True)
+class _Live:
+    """One moment of a service's own database: states, how far they go, and which dossiers wait for an operator."""
+
+    states: Mapping[UUID, str]
+    limits: Mapping[tuple[str, int], int]
+    waiting: frozenset[UUID]
+
+
+async def check(service: Service, settings: OperatorSettings, say: Callable[[str], None], patience: int = 10) -> int:
+    """Rebuild every state of `service` and compare; exit code 1 if one differs. Tells dossiers, never contents.
+
+    The trail of a working system is a moment behind: what differs is compared again, at most `patience` times, a
+    second apart. Dossiers with a dead letter, open or given up, are left out and counted: it is heard but not folded.
+    """
+    password = settings.secret("auditor_db_password")
+    own = await asyncpg.connect(auditor_url(settings, service.name), password=password)
+    trail = await asyncpg.connect(auditor_url(settings, "audit"), password=password)
+    try:
+        for _ in range(patience):
+            live = await _live(service, own)
+            rebuilt = await _rebuild(service, live, trail)
+            differing = _differing(service, rebuilt, live)
+            if not differing:
+                break
+            await asyncio.sleep(1.0)
+    finally:
+        await own.close()
+        await trail.close()
+    return _report(service, rebuilt, live, differing, say)
+
+
+async def _live(service: Service, own: Any) -> _Live:
+    async with own.transaction(isolation="repeatable_read", readonly=True):
+        heard = {(row["source"], row["shard"]): row["position"] for row in await own.fetch("SELECT * FROM heard")}
+        shards = await own.fetch("SELECT shard, next_position FROM shards")
+        states = {row["dossier_id"]: row["state"] for row in await own.fetch("SELECT dossier_id, state FROM states")}
+        waiting = await own.fetch(WAITING)
+    said = {(service.name, row["shard"]): row["next_position"] - 1 for row in shards}
+    return _Live(states, {**heard, **said}, frozenset(row["dossier_id"] for row in waiting))
+
+
+WAITING = """SELECT dossier_id FROM states WHERE parked
+             UNION SELECT dossier_id FROM dead_letters d JOIN operator_acts a
+                   ON a.act = 'discard' AND a.detail ->> 'dead_letter' = d.id::text
+             WHERE dossier_id IS NOT NULL"""
+"""Whose messages wait, and of whom a message was given up: what it said is heard and in no state."""
+
+
+def _differing(service: Service, rebuilt: Mapping[UUID, Any], live: _Live) -> list[UUID]:
+    empty = service.decider.empty
+    return [
+        dossier
+        for dossier in sorted((rebuilt.keys() | live.states.keys()) - live.waiting)
+        if rebuilt.get(dossier, empty)
+        != (type(empty).model_validate_json(live.states[dossier]) if dossier in live.states else empty)
+    ]
+
+
+def _report(
+    service: Service, rebuilt: Mapping[UUID, Any], live: _Live, differing: list[UUID], say: Callable[[str], None]
+) -> int:
+    for dossier in differing[:50]:
+        say(f"{service.name}: the state of dossier {dossier} differs from what its events come to")
+    left_out = f", {len(live.waiting)} left out behind dead letters" if live.waiting else ""
+    counts = f"{len(live.states)} live states, {len(rebuilt)} rebuilt from the trail"
+    say(f"{service.name}: {counts}, {len(differing)} differ{left_out}")
+    return 1 if differing else 0
+
+
+async def _rebuild(service: Service, live: _Live, trail: Any) -> dict[UUID, Any]:
+    """Fold what was heard (up to the position heard) and said, each source in its order."""
+    states: dict[UUID, Any] = defaultdict(lambda: service.decider.empty)
+    topics = dict.fromkeys([*(topic.name for topic in heard_by(service.name)), topic_of(service.name)])
+    for topic in topics:
+        async for message, place in _events(trail, topic):
+            if place[2] <= live.limits.get(place[:2], 0):
+                states[message.dossier_id] = service.decider.evolve(states[message.dossier_id], message)
+    return dict(states)
+
+
+async def _events(trail: Any, topic: str) -> AsyncIterator[tuple[Message[Any], tuple[str, int, int]]]:
+    """Every event of one topic in the trail, once, by shard and sequence."""
+    async with trail.transaction():
+        async for row in trail.cursor(TRAIL, topic, prefetch=1000):
+            try:
+                text, data = open_record(headers_of(row["headers"]), row["value"])
+                envelope = read_envelope(text)
+                body = read_body(envelope.type, envelope.writer, data)
+            except Poison:
+                # The live service could not read it either: a dead letter there, and nothing was folded.
+                continue
+            if body is not None:
+                place = (envelope.writer, envelope.shard, envelope.sequence)
+                yield Message(envelope.id, envelope.dossier_id, envelope.time, body), place
+
+
+TRAIL = """SELECT r.headers, r.value FROM trail t JOIN records r ON r.id = t.record_id
+           WHERE r.topic = $1 ORDER BY t.shard, t.sequence"""
+"""The audit service's tables, as its migration lays them out."""

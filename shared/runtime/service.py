@@ -1,0 +1,65 @@
+"""What makes one service: its decider and the rooms around it. Written down once per service, in its `__main__.py`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from fastapi import APIRouter
+
+from shared.runtime.decider import Decider
+from shared.runtime.engine import Desk
+from shared.runtime.http import Door
+from shared.runtime.keyring import KeyRing
+from shared.runtime.metrics import Metrics
+from shared.runtime.moment import now
+from shared.runtime.progress import Progress
+from shared.runtime.settings import Settings
+from shared.runtime.tasks import TaskKind
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a running process lends to its service's rooms. Whoever hears beside the engine notes its `progress`, and
+    tells `lost` when the database does not answer.
+    """
+
+    settings: Any
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    keys: KeyRing
+    door: Door
+    metrics: Metrics
+    clock: Callable[[], datetime] = now
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    progress: Progress = field(default_factory=Progress)
+    lost: Callable[[], None] = lambda: None
+
+
+def no_tasks(resources: Resources) -> Mapping[str, TaskKind]:
+    """For a service without work on the outside world."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service. `tasks` and `api` get the running process's resources; `also` are further loops to supervise.
+
+    One that takes in work by another way than Kafka does not need it to be ready (`needs_kafka`).
+    """
+
+    decider: Decider[Any]
+    settings: type[Settings]
+    desk: Desk = field(default_factory=Desk)
+    tasks: Callable[[Resources], Mapping[str, TaskKind]] = no_tasks
+    api: Callable[[Resources], APIRouter] | None = None
+    makes_keys: bool = False
+    hears_keys: bool = False
+    hears_events: bool = True
+    needs_kafka: bool = True
+    also: Callable[[Resources], Mapping[str, Callable[[], Awaitable[None]]]] = lambda resources: {}
+
+    @property
+    def name(self) -> str:
+        """The service's name: its topic, database, role and consumer group."""
+        return self.decider.name

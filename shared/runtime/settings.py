@@ -1,0 +1,115 @@
+"""Settings that every service has. From the environment; secrets only from files, never with a default."""
+
+import base64
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import Misconfigured
+from shared.forms import form_faults
+from shared.runtime.crash import POINTS
+from shared.runtime.http import Client, Clients
+from shared.runtime.sealing import Kek, derived
+
+S = TypeVar("S", bound="OperatorSettings")
+
+_CLIENTS = TypeAdapter(list[Client])
+_SERVERS = r"[^\s/]+:\d+(,[^\s/]+:\d+)*"
+
+
+class OperatorSettings(BaseSettings):
+    """What an operator's command must be told: one that asks Kafka only to tell more may go without it.
+
+    Times in seconds; names in the environment are the field names in capitals.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    kafka_bootstrap_servers: str = Field("", pattern=rf"^({_SERVERS})?$")
+    database_url: str = Field(pattern=r"^postgres(ql)?://[^\s:]+@[^\s]+$", description="without a password")
+    secrets_dir: Path = Path("/run/secrets")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    pool_size: int = Field(12, ge=4, le=100)
+
+    def secret(self, name: str) -> str:
+        """The secret of that name, stripped. Raises Misconfigured naming the file."""
+        path = self.secrets_dir / name
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Misconfigured(f"secret file {path}: {error.strerror}; create it or set SECRETS_DIR") from error
+        except UnicodeDecodeError as error:
+            raise Misconfigured(f"secret file {path} is not text in UTF-8") from error
+        if not text:
+            raise Misconfigured(f"secret file {path} is empty")
+        return text
+
+    def key(self, name: str) -> bytes:
+        """A secret of 32 bytes in base64. Raises Misconfigured."""
+        try:
+            key = base64.b64decode(self.secret(name), validate=True)
+        except ValueError as error:
+            raise Misconfigured(f"secret {name} is not base64") from error
+        if len(key) != 32:
+            raise Misconfigured(f"secret {name} must be 32 bytes, it has {len(key)}")
+        return key
+
+    def kept_key(self) -> bytes:
+        """The key of what dead letters keep of our own outcomes (AES-256-GCM), of `request_hmac_key`. Raises
+        Misconfigured.
+        """
+        return derived(self.key("request_hmac_key"), "kept-outcomes")
+
+
+class CommitSettings(OperatorSettings):
+    """What a command that commits must be told: the store is compared with its topic first."""
+
+    kafka_bootstrap_servers: str = Field(pattern=rf"^{_SERVERS}$")
+
+
+class Settings(CommitSettings):
+    """What every process of a service must be told."""
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(ge=1, le=65535)
+    data_dir: Path = Path("/tmp/dossier")  # noqa: S108 - nothing durable; Faust wants a folder of its own
+    instance: str | None = Field(
+        None, pattern=r"^[a-z0-9-]{1,60}$", description="name of this replica, if it is stable"
+    )
+    task_room: int = Field(64, ge=1, le=1000)
+    task_lease_s: float = Field(30.0, ge=1.0)
+    drain_s: float = Field(20.0, ge=2.0, le=120.0)
+    crash_point: str = Field("", pattern=f"^(({'|'.join(POINTS)})(:\\d+)?)?$", alias="DOSSIER_CRASH_POINT")
+
+    def body_key(self) -> bytes:
+        """The key of the digests of idempotent bodies (HMAC-SHA256), of `request_hmac_key`. Raises Misconfigured."""
+        return derived(self.key("request_hmac_key"), "request-bodies")
+
+    def kek(self) -> Kek:
+        """The key-encryption key. Raises Misconfigured."""
+        return Kek(self.key("kek"))
+
+    def clients(self) -> Clients:
+        """The clients with their tokens; only a service that lets people in has the file. Raises Misconfigured."""
+        try:
+            return Clients(_CLIENTS.validate_json(self.secret("clients.json")))
+        except ValidationError as error:
+            faults = "; ".join(f"{fault.pointer or 'the whole'}: {fault.code}" for fault in form_faults(error))
+            raise Misconfigured(
+                f"secret clients.json is not a list of {{name, role, unit, token}}: {faults}"
+            ) from error
+        except ValueError as error:
+            raise Misconfigured(f"secret clients.json: {error}") from error
+
+
+def load(settings: type[S], **given: Any) -> S:
+    """Settings from the environment. Raises Misconfigured that names every missing or wrong one."""
+    try:
+        return settings(**given)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False)
+        raise Misconfigured(
+            "; ".join(f"{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in faults)
+        ) from error

@@ -1,0 +1,274 @@
+"""Durable tasks: work on the outside world, and alarms. Claimed under a lease, run, and their outcome committed once.
+
+A queue of our own: it enqueues in the engine's transaction, and an outcome commits only while its worker still holds
+the claim, which PyPI `pgqueuer` (completed by id, not fenced) does not offer.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+
+from shared.errors import DossierError, KeyNotHere, Misconfigured, Transient, Unavailable
+from shared.events.base import Model
+from shared.registry import OUTAGES
+from shared.runtime.batch import Claim, Item
+from shared.runtime.batcher import Batcher
+from shared.runtime.breaker import Breaker
+from shared.runtime.consumer import EX_SOFTWARE, trace_only
+from shared.runtime.crash import crash_point
+from shared.runtime.decider import Message, Outcome
+from shared.runtime.engine import LOST_CONNECTION
+from shared.runtime.metrics import Metrics
+from shared.runtime.moment import now
+
+log = structlog.get_logger(__name__)
+
+KEY_LATE = timedelta(minutes=2)
+"""A data key that has not come after this long is an alert (metric `dossier_keys_late`), not only a wait."""
+
+MARGIN_S = 5.0
+"""A task's lease outlasts its time-out by this, to commit the outcome in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed task as its function sees it. `payload` is the model that the rule put in."""
+
+    id: UUID
+    dossier_id: UUID
+    payload: Any
+    attempts: int
+    enqueued_at: datetime
+
+
+Work = Callable[[Job], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """One kind of task: its payload's model, its function, and the outside system it needs (for the breaker)."""
+
+    payload: type[Model]
+    run: Work
+    dependency: str | None = None
+    timeout_s: float = 20.0
+
+
+async def ring(payload: Model) -> Outcome:
+    """An alarm's function: its payload is its outcome."""
+    if not isinstance(payload, Outcome):
+        raise TypeError("an alarm's payload is the outcome that it rings with")
+    return payload
+
+
+@dataclass
+class Worker:
+    """Runs one service's tasks, `room` at a time for each outside system.
+
+    `lease_s` must outlast the slowest task's time-out by MARGIN_S, or Misconfigured is raised: a task whose lease runs
+    out while it works is begun by another worker too. `instance` is the stable name of this replica: what a process of
+    that name had claimed is free as soon as the next one begins, and whoever had it can commit nothing any more.
+    """
+
+    kinds: Mapping[str, TaskKind]
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    outcomes: Batcher
+    metrics: Metrics
+    room: int = 64
+    lease_s: float = 30.0
+    instance: str | None = None
+    look_s: float = 0.5
+    backoff_s: float = 0.25
+    backoff_max_s: float = 15.0
+    breakers: dict[str, Breaker] = field(default_factory=dict)
+    running: set["asyncio.Task[None]"] = field(default_factory=set)
+    busy: Counter[str | None] = field(default_factory=Counter)
+    retired: bool = False
+    _taken_back: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        clock = asyncio.get_running_loop().time
+        for name, kind in self.kinds.items():
+            if self.lease_s < kind.timeout_s + MARGIN_S:
+                raise Misconfigured(
+                    f"TASK_LEASE_S is {self.lease_s:g}, but the task {name} may take {kind.timeout_s:g} s: "
+                    f"at least {kind.timeout_s + MARGIN_S:g}"
+                )
+            if kind.dependency is not None:
+                self.breakers.setdefault(kind.dependency, Breaker(clock))
+
+    def wake(self) -> None:
+        """Tasks were enqueued in this process."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claim and run tasks until `retire`; what runs then is finished by `drain`."""
+        while not self.retired:
+            self._wake.clear()
+            try:
+                await self._take_back()
+                claimed = await self._claim_round()
+            except LOST_CONNECTION as lost:
+                log.warning("tasks-interrupted", why=type(lost).__name__)
+                claimed = 0
+            if not claimed:
+                await self._nap()
+
+    async def _take_back(self) -> None:
+        """Free what an earlier process of this name had claimed; once, so that one that wakes up late frees nothing."""
+        if self.instance is not None and not self._taken_back:
+            await self.pool.execute(
+                "UPDATE tasks SET claim = NULL, claimed_by = NULL, run_at = now() WHERE claimed_by = $1", self.instance
+            )
+        self._taken_back = True
+
+    async def _nap(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for: on Python 3.11 it drops a cancellation that comes together with the waking.
+            async with asyncio.timeout(self.look_s):
+                await self._wake.wait()
+
+    def retire(self) -> None:
+        """Claim no more. Cancelling `run` instead could leave a task claimed and not run until its lease is over."""
+        self.retired = True
+        self.wake()
+
+    async def drain(self) -> None:
+        """Let the running tasks come to their outcomes."""
+        if self.running:
+            await asyncio.wait(self.running)
+
+    async def _claim_round(self) -> int:
+        claimed = 0
+        for dependency, names in self._groups().items():
+            room = self.room - self.busy[dependency]
+            breaker = self.breakers.get(dependency) if dependency else None
+            room = breaker.room(room, self.busy[dependency]) if breaker else room
+            if breaker is not None and dependency is not None:
+                self.metrics.circuit.labels(dependency).set(breaker.state)
+            if room > 0:
+                rows = await self._claim(names, room)
+                claimed += len(rows)
+                for row in rows:
+                    self._spawn(row)
+        return claimed
+
+    def _groups(self) -> Mapping[str | None, Sequence[str]]:
+        """Task kinds by the outside system that they need."""
+        groups: dict[str | None, list[str]] = {}
+        for name, kind in self.kinds.items():
+            groups.setdefault(kind.dependency, []).append(name)
+        return groups
+
+    async def _claim(self, names: Sequence[str], room: int) -> Sequence[asyncpg.Record]:
+        return await self.pool.fetch(
+            """UPDATE tasks SET claim = $1, claimed_by = $5, attempts = attempts + 1,
+                                run_at = now() + make_interval(secs => $2)
+               WHERE id IN (SELECT id FROM tasks WHERE run_at <= now() AND kind = ANY($3::text[])
+                            ORDER BY run_at LIMIT $4 FOR UPDATE SKIP LOCKED)
+               RETURNING id, kind, dossier_id, payload, attempts, claim, enqueued_at""",
+            uuid4(),
+            self.lease_s,
+            names,
+            room,
+            self.instance,
+        )
+
+    def _spawn(self, row: asyncpg.Record) -> None:
+        dependency = self.kinds[row["kind"]].dependency
+        task = asyncio.create_task(self._attempt(row), name=f"task-{row['kind']}")
+        self.running.add(task)
+        self.busy[dependency] += 1
+        task.add_done_callback(lambda done: self._ended(done, dependency))
+
+    def _ended(self, task: "asyncio.Task[None]", dependency: str | None) -> None:
+        self.running.discard(task)
+        self.busy[dependency] -= 1
+        self.wake()
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            # Not even that its outcome failed can be committed. A process that went on would tell nobody.
+            log.critical("engine-bug", error=type(bug).__name__, exc_info=trace_only(bug))
+            os._exit(EX_SOFTWARE)
+
+    async def _attempt(self, row: asyncpg.Record) -> None:
+        kind = self.kinds[row["kind"]]
+        claim = Claim(row["id"], row["claim"])
+        try:
+            outcome = await self._work(kind, row)
+        except (Transient, KeyNotHere, Unavailable, TimeoutError, *LOST_CONNECTION) as again:
+            await self._again(row, kind, again)
+        except Exception as bug:
+            # A bug of the task's function: its dossier is parked like that of a rule that raised.
+            await self._end(row, Item(claim=claim, failure=bug, dossier_id=row["dossier_id"], message=_failed(row)))
+        else:
+            crash_point("after-effect")
+            message = Message(row["id"], row["dossier_id"], now(), outcome)
+            await self._end(row, Item(message=message, claim=claim, dossier_id=row["dossier_id"]))
+
+    async def _work(self, kind: TaskKind, row: asyncpg.Record) -> Outcome:
+        job = Job(
+            row["id"], row["dossier_id"], kind.payload.model_validate_json(row["payload"]),
+            row["attempts"], row["enqueued_at"],
+        )  # fmt: skip
+        outcome = await asyncio.wait_for(kind.run(job), kind.timeout_s)
+        if kind.dependency is not None:
+            self.breakers[kind.dependency].succeeded()
+        return outcome
+
+    async def _end(self, row: asyncpg.Record, item: Item) -> None:
+        """Commit the outcome, however long the database takes; if the claim has run out, somebody else says it."""
+        while True:
+            try:
+                handled = await self.outcomes.submit(item)
+                break
+            except Unavailable:
+                await asyncio.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - jitter, not a secret
+        if isinstance(handled.error, Exception) and not isinstance(handled.error, DossierError):
+            error = type(handled.error).__name__
+            log.error("task-failed", kind=row["kind"], task=str(row["id"]), **item.named, error=error)
+        self.metrics.task_attempts.labels(row["kind"], handled.outcome).inc()
+
+    async def _again(self, row: asyncpg.Record, kind: TaskKind, why: Exception) -> None:
+        outside = kind.dependency if isinstance(why, Transient | TimeoutError) else None
+        if outside is not None:
+            self.breakers[outside].failed()
+        if isinstance(why, KeyNotHere) and now() - row["enqueued_at"] > KEY_LATE:
+            log.error("data-key-late", kind=row["kind"], dossier_id=str(row["dossier_id"]))
+        self.metrics.task_attempts.labels(row["kind"], "again").inc()
+        asked = why.retry_after_s if isinstance(why, Transient) else None
+        wait = asked if asked is not None else self._backoff(row["attempts"])
+        error = f"{OUTAGES.get(outside or '', '')} {type(why).__name__}: {why}".lstrip()
+        try:
+            await self.pool.execute(
+                """UPDATE tasks SET claim = NULL, claimed_by = NULL, last_error = $3,
+                                    run_at = now() + make_interval(secs => $4) WHERE id = $1 AND claim = $2""",
+                row["id"], row["claim"], error[:200], wait,
+            )  # fmt: skip
+        except LOST_CONNECTION as lost:
+            log.warning("task-release-failed", why=type(lost).__name__)
+
+    def _backoff(self, attempts: int) -> float:
+        """Seconds until the next attempt: exponential with full jitter."""
+        return random.uniform(0.05, min(self.backoff_max_s, self.backoff_s * 2 ** min(attempts, 10)))  # noqa: S311
+
+
+class TaskFailed(Outcome):
+    """Stands in a dead letter for the outcome that a failing function never came to."""
+
+    kind: str
+    payload: str
+
+
+def _failed(row: asyncpg.Record) -> Message[Model]:
+    return Message(row["id"], row["dossier_id"], now(), TaskFailed(kind=row["kind"], payload=row["payload"]))

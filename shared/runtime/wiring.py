@@ -1,0 +1,165 @@
+"""What a process is made of: its pool, and the parts of one running service, each connected to the others."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import asyncpg
+import structlog
+
+from shared.errors import Misconfigured
+from shared.runtime import store
+from shared.runtime.batcher import Batcher
+from shared.runtime.consumer import KafkaConsumer
+from shared.runtime.engine import LOST_CONNECTION, Engine
+from shared.runtime.guard import RestoreGuard
+from shared.runtime.http import Door
+from shared.runtime.in_time import in_time
+from shared.runtime.kafka import STOP_S, Broker, Watch
+from shared.runtime.keyring import KeyRing
+from shared.runtime.listener import Listener
+from shared.runtime.metrics import Metrics
+from shared.runtime.relay import Relay
+from shared.runtime.sealing import Kek, seal_kept
+from shared.runtime.service import Resources, Service
+from shared.runtime.settings import OperatorSettings, Settings
+from shared.runtime.tasks import Worker
+
+log = structlog.get_logger(__name__)
+
+KEY_PATIENCE_S = 3.0
+COMMAND_S = 12.0
+"""For a server that has stopped: one that runs ends a statement after 10 s, as the roles are told."""
+
+
+@dataclass
+class Runtime:
+    """The parts of one running service, wired; nothing runs yet."""
+
+    service: Service
+    settings: Settings
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    metrics: Metrics
+    broker: Broker
+    watch: Watch
+    guard: RestoreGuard
+    engine: Engine
+    relay: Relay
+    outcomes: Batcher
+    resources: Resources
+    worker: Worker
+    listener: Listener
+    consumer: KafkaConsumer | None = None
+    loops: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+
+
+@contextlib.asynccontextmanager
+async def database(
+    settings: OperatorSettings, service: str, connected: Sequence[Callable[[], None]] = ()
+) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    """The service's pool. The first connection is waited for, so that a service may start before its database.
+
+    `connected` are told when a new connection leads to another server or database than the one before, or to the same
+    one started anew: it may be an older one, restored.
+    """
+    met = ""
+
+    async def tell(conn: store.Connection) -> None:
+        nonlocal met
+        before, met = met, await conn.fetchval(_IDENTITY)
+        if met != before:
+            for told in connected:
+                told()
+
+    while (pool := await _connected(settings, service, tell)) is None:
+        await asyncio.sleep(1.0)
+    try:
+        yield pool
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await in_time(pool.close(), STOP_S)
+
+
+_IDENTITY = "SELECT concat(pg_postmaster_start_time(), ' ', oid) FROM pg_database WHERE datname = current_database()"
+
+
+async def _connected(
+    settings: OperatorSettings, service: str, init: Callable[[store.Connection], Coroutine[Any, Any, None]]
+) -> "asyncpg.Pool[asyncpg.Record] | None":
+    """The pool, or None while the database cannot be reached. Raises Misconfigured if it never will take us."""
+    try:
+        return await asyncpg.create_pool(
+            settings.database_url,
+            password=settings.secret(f"{service}_db_password"),
+            min_size=2,
+            max_size=settings.pool_size,
+            command_timeout=COMMAND_S,
+            timeout=5,
+            init=init,
+            max_inactive_connection_lifetime=0,
+            max_queries=sys.maxsize,
+            server_settings={"application_name": service},
+        )
+    except asyncpg.InvalidAuthorizationSpecificationError as refused:
+        raise Misconfigured(f"the database refuses the user of DATABASE_URL with {service}_db_password") from refused
+    except asyncpg.InvalidCatalogNameError as unknown:
+        raise Misconfigured("DATABASE_URL names a database that is not there: provision it first") from unknown
+    except (TimeoutError, *LOST_CONNECTION) as lost:
+        log.warning("waiting-for-database", why=type(lost).__name__)
+        return None
+
+
+def waiting(pool: "asyncpg.Pool[asyncpg.Record]") -> int:
+    """Tasks that wait for a connection of `pool` now. asyncpg does not tell; its queue of free connections knows."""
+    queue = pool._queue  # type: ignore[attr-defined]
+    return 0 if queue is None else sum(not getter.done() for getter in queue._getters)
+
+
+def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Record]") -> Runtime:
+    """Every part of the process, connected to the others. Must be called inside the running loop."""
+    metrics = Metrics(service.name)
+    metrics.pool_waiting.set_function(partial(waiting, pool))
+    broker = Broker(settings.kafka_bootstrap_servers)
+    guard = RestoreGuard(service.name, pool, broker, service.makes_keys)
+    relay = Relay(service.name, pool, broker, metrics, service.makes_keys, guard.again, settings.instance)
+    engine = _engine(service, settings, metrics, guard)
+    commands, outcomes = Batcher(engine.handle), Batcher(engine.handle)
+    holds_keys = service.makes_keys or service.hears_keys
+    patience = KEY_PATIENCE_S if service.hears_keys else 0.0
+    keys = KeyRing(pool, settings.kek() if holds_keys else Kek(bytes(32), "none"), patience)
+    door = Door(commands, settings.body_key())
+    resources = Resources(settings, pool, keys, door, metrics, lost=guard.lost)
+    worker = Worker(
+        service.tasks(resources), pool, outcomes, metrics,
+        settings.task_room, settings.task_lease_s, settings.instance,
+    )  # fmt: skip
+    engine.on_committed = partial(_committed, relay, worker)
+    listener = Listener(service.name, pool, engine, broker, metrics, progress=resources.progress)
+    return Runtime(
+        service, settings, pool, metrics, broker, Watch(broker, service.name), guard, engine, relay, outcomes,
+        resources, worker, listener,
+    )  # fmt: skip
+
+
+def lone_engine(service: Service, settings: OperatorSettings, pool: "asyncpg.Pool[asyncpg.Record]") -> Engine:
+    """What an operator's command commits with: what it comes to, the service's processes find within a second."""
+    guard = RestoreGuard(service.name, pool, Broker(settings.kafka_bootstrap_servers), service.makes_keys)
+    return _engine(service, settings, Metrics(service.name), guard)
+
+
+def _engine(service: Service, settings: OperatorSettings, metrics: Metrics, guard: RestoreGuard) -> Engine:
+    return Engine(
+        service.decider, guard.pool, metrics, seal_kept(settings.kept_key())[0],
+        guard.ready, guard.lost, saw=guard.saw, fits=guard.fits, desk=service.desk,
+    )  # fmt: skip
+
+
+def _committed(relay: Relay, worker: Worker, events: bool, tasks: bool) -> None:
+    if events:
+        relay.wake()
+    if tasks:
+        worker.wake()

@@ -1,0 +1,151 @@
+"""What is said about one fault, in Vietnamese and English: a table by kind.
+
+A kind is the word that clients read as `errors[].code`; where one word needs several texts, the rest stands behind a
+dot (`malformed.date`). Texts name limits, fields of our own and what the catalogue or an officer has said, never a
+value of the request that they are about.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+Language = Literal["vi", "en"]
+
+
+class Text(NamedTuple):
+    """The same in both languages; `{0}`, `{1}` … stand for what the place that tells it puts in."""
+
+    vi: str
+    en: str
+
+    def say(self, language: Language, told: tuple[str, ...] = ()) -> str:
+        """The sentence in one language."""
+        return (self.vi if language == "vi" else self.en).format(*told)
+
+
+def language_of(accepted: str) -> Language:
+    """The language of an answer by Accept-Language (RFC 9110, 12.5.4): English only where it is wanted more."""
+    wanted: dict[str, float] = {}
+    for part in accepted.lower().split(","):
+        tag, _, rest = part.partition(";")
+        primary = tag.strip().partition("-")[0]
+        wanted[primary] = max(wanted.get(primary, 0.0), _weight(rest))
+    anything = wanted.get("*", 0.0)
+    return "en" if wanted.get("en", anything) > wanted.get("vi", anything) else "vi"
+
+
+def _weight(parameters: str) -> float:
+    name, _, value = parameters.replace(" ", "").partition("=")
+    if name != "q":
+        return 1.0
+    try:
+        weight = float(value)
+    except ValueError:
+        return 0.0
+    return weight if 0.0 <= weight <= 1.0 else 0.0
+
+
+FAULTS: Mapping[str, Text] = MappingProxyType(
+    {
+        # of the request
+        "idempotency-key": Text(
+            "cần tiêu đề Idempotency-Key gồm 1 đến {0} ký tự ASCII nhìn thấy được",
+            "an Idempotency-Key of 1 to {0} visible ASCII characters is required",
+        ),
+        "malformed.cursor": Text("không phải con trỏ của danh sách này", "not a cursor of this list"),
+        "out-of-range.limit": Text("phải là số từ 1 đến {0}", "a number from 1 to {0}"),
+        # of JSON
+        "not-json": Text("không phải JSON bằng UTF-8, hoặc lồng nhau quá sâu", "not JSON in UTF-8, or nested too deep"),
+        "too-deep": Text("lồng nhau sâu quá {0} tầng", "nested deeper than {0}"),
+        "too-long.line": Text("dài quá {0} byte", "longer than {0} bytes"),
+        "control-character": Text("không được có ký tự điều khiển", "control characters are not allowed"),
+        "control-character.field": Text(
+            "tên trường không được có ký tự điều khiển", "control characters are not allowed in names"
+        ),
+        "control-character.name": Text(
+            "không được có ký tự điều khiển hoặc ký tự vô hình", "control and invisible characters are not allowed"
+        ),
+        "duplicate-field": Text("trường được nêu nhiều hơn một lần", "the field is named more than once"),
+        # of form
+        "missing": Text("thiếu trường bắt buộc", "this field is required"),
+        "unknown-field": Text("không có trường này", "there is no such field"),
+        "wrong-type": Text("giá trị sai kiểu", "a value of another type is expected"),
+        "malformed": Text("không đúng dạng quy định", "not in the required form"),
+        "malformed.email": Text("phần trước @ có nhiều nhất 64 ký tự", "the part before @ has at most 64 characters"),
+        "malformed.date": Text("ngày có dạng YYYY-MM-DD", "a date has the form YYYY-MM-DD"),
+        "malformed.time": Text(
+            "thời điểm có dạng YYYY-MM-DDThh:mm:ss+hh:mm, hoặc Z cho giờ UTC",
+            "a time has the form YYYY-MM-DDThh:mm:ss+hh:mm, or Z for UTC",
+        ),
+        "no-time-zone": Text("thời điểm phải có múi giờ", "a time has a time zone"),
+        "no-such-day": Text("không có ngày này", "there is no such day"),
+        "no-such-time": Text("không có thời điểm này", "there is no such time"),
+        "too-long": Text("nhiều nhất {0} ký tự", "at most {0} characters"),
+        "too-short": Text("ít nhất {0} ký tự", "at least {0} characters"),
+        "too-many": Text("nhiều nhất {0} mục", "at most {0} items"),
+        "unknown-value": Text("phải là một trong: {0}", "one of: {0}"),
+        "out-of-range.least": Text("ít nhất là {0}", "at least {0}"),
+        "out-of-range.most": Text("nhiều nhất là {0}", "at most {0}"),
+        "out-of-range.birth": Text("ngày sinh không trước 1900-01-01", "a birth date is not before 1900-01-01"),
+        "out-of-range.year": Text("năm phải từ 2000 đến 2098", "the year is not between 2000 and 2098"),
+        "no-name": Text("họ tên có ít nhất một chữ cái", "a name has at least one letter"),
+        "too-long.name": Text("họ tên có nhiều nhất 100 ký tự", "a name has at most 100 characters"),
+        "duplicate-paper": Text("một giấy tờ được kê nhiều hơn một lần", "a paper is listed more than once"),
+        # of content
+        "unknown-group": Text("danh mục không có nhóm đối tượng này", "the catalogue has no such group"),
+        "unknown-procedure": Text("danh mục không có thủ tục này", "the catalogue has no such procedure"),
+        "procedure-not-in-force": Text(
+            "thủ tục không có hiệu lực vào ngày nộp", "the procedure is not in force on the day of submission"
+        ),
+        "unknown-case": Text("thủ tục không có trường hợp này", "the procedure has no such case"),
+        "channel-not-offered": Text(
+            "thủ tục không nhận qua kênh này", "the procedure cannot be filed through this channel"
+        ),
+        "pages-required": Text(
+            "lệ phí tính theo trang: cần số trang",
+            "the procedure costs by the page: the number of pages is required",
+        ),
+        "unknown-paper": Text("phải là một trong các giấy tờ: {0}", "one of the papers: {0}"),
+        "unknown-reason": Text("phải là một trong các lý do: {0}", "one of the reasons: {0}"),
+        "unknown-agency": Text("danh mục không có cơ quan này", "the catalogue has no such agency"),
+        "agency-not-in-force": Text(
+            "cơ quan không tồn tại vào ngày nộp", "the agency does not exist on the day of submission"
+        ),
+        "in-the-future": Text("ngày sinh không ở tương lai", "a birth date is not in the future"),
+        "in-the-future.receipt": Text(
+            "hồ sơ không được nhận ở tương lai", "an application is not received in the future"
+        ),
+        "identity-form": Text("số định danh có 12 chữ số", "an identity number has 12 digits"),
+        "identity-province": Text("ba chữ số đầu không chỉ tỉnh nào", "the first three digits name no province"),
+        "identity-century": Text("chữ số thứ tư không khớp ngày sinh", "the fourth digit does not fit the birth date"),
+        "identity-year": Text(
+            "chữ số thứ năm và thứ sáu không khớp ngày sinh",
+            "the fifth and sixth digits do not fit the birth date",
+        ),
+        # of steps
+        "another-unit": Text(
+            "cán bộ chỉ nhận hồ sơ của đơn vị mình", "an officer takes in applications of the own unit only"
+        ),
+        "not-yours": Text("chỉ hệ thống chuyển hồ sơ được nêu thời điểm nhận", "only an importer states the receipt"),
+        "missing.paper": Text("còn thiếu giấy tờ: {0}", "missing: {0}"),
+        "missing.answer": Text("vẫn còn thiếu giấy tờ: {0}", "still missing: {0}"),
+        "missing.applicant": Text("phải gửi lại dữ liệu của người nộp", "the applicant's data must be sent again"),
+        "not-verified": Text("danh tính chưa được tra cứu", "identity is not looked up yet"),
+        "not-verified.newest": Text("dữ liệu mới nhất chưa được tra cứu", "the newest data are not looked up yet"),
+        "not-verified.mismatched": Text(
+            "dữ liệu không khớp cơ sở dữ liệu dân cư", "the data are not those of the population register"
+        ),
+        "not-verified.not_found": Text(
+            "cơ sở dữ liệu dân cư không có số định danh này", "the population register has no such number"
+        ),
+        "not-verified.delayed": Text(
+            "cơ sở dữ liệu dân cư chưa trả lời", "the population register has not answered yet"
+        ),
+        "not-verified.abandoned": Text(
+            "dữ liệu đã bị hủy, không tra cứu được", "the data were destroyed and cannot be looked up"
+        ),
+        "not-settled": Text("lệ phí chưa được xác định hoặc chưa nộp", "the fee is not assessed yet or not paid yet"),
+        "illegal-step": Text("hồ sơ đang ở trạng thái “{0}”", "the dossier is in the status “{0}”"),
+    }
+)
+"""Kind → what is said."""

@@ -1,0 +1,172 @@
+"""The demonstration as an operator runs it: from nothing to a report, with made-up data and with a file's."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.demo.__main__ import warnings
+from deploy.demo.data import generate, write_lines
+from deploy.local.ground import External
+from deploy.local.machine import ROOT
+from shared.law.calendar import vietnam_date
+from shared.law.clock import due_at
+from shared.law.loader import shipped_catalogue
+from tests.ground import separate_ground
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+COUNT = 40
+DATA = ROOT / "tests" / "data"
+FALSE = {"identity": "not_found", "mismatched_fields": ["id_number"], "missing_papers": ["all"], "fee_vnd": 1,
+         "fee_kind": "waiver", "accept_by": "2001-01-01", "due_if_accepted_at_submission": "2001-01-01"}  # fmt: skip
+LIMIT_S = 300
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a demonstration printed and left behind."""
+
+    code: int
+    output: str
+    totals: Mapping[str, Any]
+    dossiers: Sequence[Mapping[str, Any]]
+
+
+async def demonstration(folder: Path, *arguments: str, **environment: str) -> Shown:
+    """One run in a folder of its own."""
+    build = folder / "build"
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.demo", "--folder", str(folder / "run"), "--build", str(build), *arguments,
+        cwd=ROOT, env={"PATH": os.environ["PATH"], **environment},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        output, _ = await asyncio.wait_for(child.communicate(), LIMIT_S)
+    except TimeoutError:
+        child.terminate()
+        await child.wait()
+        raise
+    lines = (build / "dossiers.jsonl").read_text().splitlines()
+    totals = json.loads((build / "demo.json").read_text())
+    return Shown(child.returncode or 0, output.decode(), totals, [json.loads(line) for line in lines])
+
+
+def applications(count: int) -> list[dict[str, Any]]:
+    """The first applications of the test data."""
+    with (DATA / "applications.jsonl").open() as file:
+        return [json.loads(line) for line, _ in zip(file, range(count), strict=False)]
+
+
+async def test_forty_made_up_dossiers_show_every_outcome_and_end_well(tmp_path: Path) -> None:
+    leave_people_entered_by_an_earlier_demonstration(tmp_path / "run")
+    shown = await demonstration(tmp_path, "--count", str(COUNT))
+    assert shown.code == 0, shown.output
+    assert (shown.totals["applications"], shown.totals["ended_well"]) == (COUNT, COUNT)
+    assert (shown.totals["gaps_on_topics"], shown.totals["audit_exit_code"]) == (0, 0)
+    assert {one["identity"] for one in shown.dossiers} == {"verified", "mismatched", "not_found"}
+    assert {one["fee_kind"] for one in shown.dossiers} == {"none", "charged", "reduction", "waiver"}
+    assert any(one["missing_papers"] for one in shown.dossiers)
+    made = [json.loads(line) for line in (tmp_path / "run" / "applications.jsonl").read_text().splitlines()]
+    assert {one["channel"] for one in made} == {"direct", "online", "postal"}
+    assert [one["status"] for one in shown.dossiers].count(3) == 1, "one unknown person stays unknown and is refused"
+    assert [one["status"] for one in shown.dossiers].count(10) == COUNT - 1
+
+
+def leave_people_entered_by_an_earlier_demonstration(folder: Path) -> None:
+    """Without the same beginning, nobody would be unknown the second time."""
+    entered = folder / "outside" / "register" / "entered.jsonl"
+    people = [one["applicant"] for one in generate(COUNT, datetime.now(UTC)).applications]
+    names = ("id_number", "full_name", "date_of_birth")
+    write_lines(entered, [{**{name: one[name] for name in names}, "gender": "male"} for one in people])
+
+
+async def test_a_file_is_played_by_its_data_whatever_it_expects_and_a_bad_line_is_named(tmp_path: Path) -> None:
+    given = applications(COUNT)
+    lines = [json.dumps({**one, "expect": FALSE}, ensure_ascii=False) for one in given]
+    bad = 17
+    lines.insert(bad - 1, '{"idempotency_key": "cut off')
+    path = tmp_path / "applications.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+
+    shown = await demonstration(tmp_path, "--input", str(path), "--register", str(DATA / "register.jsonl"))
+
+    assert shown.code == 1
+    assert f"line {bad}: not JSON" in shown.output
+    assert (shown.totals["applications"], shown.totals["ended_well"]) == (COUNT + 1, COUNT)
+    played = {one["idempotency_key"]: one for one in shown.dossiers if one["idempotency_key"]}
+    assert {key: agreed(one) for key, one in played.items()} == {
+        one["idempotency_key"]: agreed(one["expect"]) for one in given
+    }
+    for one in given:
+        assert_due_by_the_clock(one, played[one["idempotency_key"]])
+
+
+async def test_a_bad_line_of_the_register_is_named_and_all_others_are_used(tmp_path: Path) -> None:
+    given = applications(3)
+    path = write_lines(tmp_path / "applications.jsonl", given)
+    register = tmp_path / "register.jsonl"
+    good = (DATA / "register.jsonl").read_text().splitlines()
+    register.write_text("\n".join([good[0], '{"id_number": "1"}', *good[1:]]) + "\n")
+
+    shown = await demonstration(tmp_path, "--input", str(path), "--register", str(register))
+
+    assert shown.code == 1
+    told = f"{register}: no person in line 2 (wrong: date_of_birth, full_name, gender, id_number)"
+    assert shown.output.count(told) == 2, "at the beginning, and at the end where the exit code is looked at"
+    assert shown.totals["ended_well"] == len(given)
+    assert [one["identity"] for one in shown.dossiers] == [one["expect"]["identity"] for one in given]
+
+
+async def test_a_second_demonstration_on_servers_that_remember_the_first_ends_well_too(tmp_path: Path) -> None:
+    async with separate_ground(tmp_path / "servers") as servers:
+        where = {"KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers, "DATABASE_URL": servers.admin_url}
+        first, second = [await demonstration(tmp_path, "--count", "3", **where) for _ in range(2)]
+    assert (first.code, second.code) == (0, 0), first.output + second.output
+    assert not {one["dossier_id"] for one in first.dossiers} & {one["dossier_id"] for one in second.dossiers}
+    assert not {one["code"] for one in first.dossiers} & {one["code"] for one in second.dossiers}
+
+
+@pytest.mark.parametrize(
+    ("given", "external", "told"),
+    [
+        (None, External(), []),
+        (Path("a.jsonl"), External(), []),
+        (None, External("kafka:9092", "postgresql://db"), []),
+        (Path("a.jsonl"), External("kafka:9092", "postgresql://db"), ["a.jsonl: its idempotency keys"]),
+        (None, External("kafka:9092", None), ["Of Kafka and PostgreSQL one is external"]),
+        (None, External(None, "postgresql://db"), ["Of Kafka and PostgreSQL one is external"]),
+    ],
+)
+async def test_what_servers_may_remember_of_an_earlier_demonstration_is_told_at_the_start(
+    given: Path | None, external: External, told: list[str]
+) -> None:
+    warned = list(warnings(given, external))
+    assert [start for start, text in zip(told, warned, strict=True) if text.startswith(start)] == told
+
+
+def agreed(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What must be the same in a dossier's line and in what its application expects."""
+    names = ("identity", "mismatched_fields", "missing_papers", "fee_vnd", "fee_kind")
+    return {name: sorted(found[name]) if isinstance(found[name], list) else found[name] for name in names}
+
+
+def assert_due_by_the_clock(application: Mapping[str, Any], dossier: Mapping[str, Any]) -> None:
+    """The due date is the clock's, from the time of acceptance; a refused dossier has none."""
+    if dossier["status"] == 3:
+        assert dossier["due_at"] is None
+        return
+    law = shipped_catalogue()
+    procedure = law.procedure(
+        application["procedure"], vietnam_date(datetime.fromisoformat(application["submitted_at"]))
+    )
+    calendar = law.calendar(application["agency"])
+    due = due_at(calendar, datetime.fromisoformat(dossier["accepted_at"]), procedure.time_allowed)
+    assert datetime.fromisoformat(dossier["due_at"]) == due

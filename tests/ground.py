@@ -1,0 +1,79 @@
+"""The ground that integration, e2e and chaos tests stand on: one real Kafka and PostgreSQL per pytest process.
+
+`tests/conftest.py` offers the fixtures to every floor; nothing starts before a test asks for one.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+import pytest_asyncio
+
+from deploy.kafka.topics import delete_topics, ensure_topics
+from deploy.local.ground import Ground
+from deploy.local.server import Server
+from deploy.postgres.provision import Databases
+
+_numbers = itertools.count(1)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
+    """A ground with data of its own on free ports, never an external one: tests kill its servers."""
+    async with Ground(tmp_path_factory.mktemp("ground"), say=print) as ground:
+        yield ground
+
+
+@pytest_asyncio.fixture
+async def fresh_databases(ground: Ground) -> Databases:
+    """The five databases, new, migrated and empty, for one test; half a second."""
+    return await ground.fresh_databases(f"_t{next(_numbers)}")
+
+
+async def empty_topics(ground: Ground) -> None:
+    """Every topic of the platform, deleted and made again: no record, offsets from 0. About a second."""
+    await delete_topics(ground.bootstrap_servers)
+    await ensure_topics(ground.bootstrap_servers)
+
+
+def separate_ground(directory: Path) -> Ground:
+    """Another ground, not started, for a test that ends servers others would miss."""
+    return Ground(directory, units=("H02.15.12",), say=print)
+
+
+@contextmanager
+def frozen(server: Server | None) -> Iterator[None]:
+    """While the block lasts, the server and all that it started stand still: connections stay, answers do not come, as
+    when a host is lost.
+    """
+    assert server is not None
+    first = psutil.Process(server.pid)
+    first.suspend()
+    stopped = [first]
+    try:
+        for child in first.children(recursive=True):
+            child.suspend()
+            stopped.append(child)
+        yield
+    finally:
+        for process in reversed(stopped):
+            process.resume()
+
+
+@asynccontextmanager
+async def frozen_database(ground: Ground, limit_s: float) -> AsyncIterator[None]:
+    """While the block lasts, PostgreSQL stands still. Fails unless the block ends before a plain wait for a pool with
+    this limit does: asyncpg's pool takes leave of its server first, and of one that stands still not for a minute.
+    """
+    async with asyncpg.create_pool(ground.admin_url, min_size=1) as pool:
+        with frozen(ground.postgres):
+            plain = asyncio.create_task(asyncio.wait_for(pool.fetchval("SELECT 1"), limit_s))
+            await asyncio.sleep(0)
+            yield
+            assert not plain.done(), "the answer came no sooner than asyncpg's pool would have given it"
+        await asyncio.gather(plain, return_exceptions=True)

@@ -1,0 +1,51 @@
+"""The toy, hearing, as a process: python -m tests.integration.guards.listening DATABASE_URL KAFKA GROUP FOLDER [WORD].
+
+With a WORD its engine has a bug: it raises for a record that holds that word.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import asyncpg
+
+from shared.runtime.batch import Handled, Item
+from shared.runtime.consumer import KafkaConsumer
+from shared.runtime.engine import Engine
+from shared.runtime.kafka import Broker
+from shared.runtime.listener import Listener
+from shared.runtime.metrics import Metrics
+from tests.integration.runtime.log import TOPIC
+from tests.integration.runtime.stage import Stage
+from tests.integration.runtime.toy import NAME
+
+
+class Buggy(Engine):
+    """An engine that raises where nothing foresees it."""
+
+    word = b""
+
+    async def handle(self, items: Sequence[Item]) -> list[Handled]:
+        if any(self.word in (item.record.value or b"") for item in items if item.record is not None):
+            raise ZeroDivisionError("a bug in the engine")
+        return await super().handle(items)
+
+
+async def _listen(url: str, bootstrap: str, group: str, folder: str, word: str = "") -> None:
+    async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
+        engine = Stage(pool, None).engine()
+        if word:
+            engine.__class__, Buggy.word = Buggy, word.encode()
+        listener = Listener(NAME, pool, engine, Broker(bootstrap), Metrics(NAME))
+        await listener.prepare()
+        consumer = KafkaConsumer(
+            group, bootstrap, [TOPIC], listener.handle, listener.next_offsets, Path(folder), instance="only"
+        )
+        await consumer.start()
+        while consumer.alive:
+            await asyncio.sleep(0.1)
+
+
+if __name__ == "__main__":
+    asyncio.run(_listen(*sys.argv[1:]))

@@ -1,0 +1,34 @@
+"""The toy at work on its tasks, as a process: python -m tests.integration.guards.working DATABASE_URL [WORD].
+
+With a WORD its desk has a bug: it raises for a dossier of which that word was said.
+"""
+
+import asyncio
+import sys
+from functools import partial
+
+import asyncpg
+
+from shared.runtime import logs
+from shared.runtime.engine import Desk
+from tests.integration.runtime.stage import Stage, work
+from tests.integration.runtime.toy import NAME, Tally
+
+PRIVATE = "what an exception may quote"
+
+
+def _unit(word: str, state: Tally) -> None:
+    if word and any(word in text for text in state.notification.texts):
+        raise ZeroDivisionError(PRIVATE)
+
+
+async def _work(url: str, word: str = "") -> None:
+    logs.configure(NAME, "INFO")
+    async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
+        stage = Stage(pool, None)
+        worker = stage.worker(work, stage.engine(desk=Desk(unit=partial(_unit, word))), instance="only")
+        await worker.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(_work(*sys.argv[1:]))

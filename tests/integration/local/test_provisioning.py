@@ -1,0 +1,163 @@
+"""Databases, roles and migrations on a real PostgreSQL."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.local.ground import Ground
+from deploy.postgres.names import SERVICES, login
+from deploy.postgres.provision import Databases, provision, scram_verifier
+from shared.errors import Misconfigured
+
+_OTHERS = [(mine, other) for mine in SERVICES for other in SERVICES if mine != other]
+_FIRST = "CREATE TABLE stamps (id int PRIMARY KEY); GRANT SELECT, INSERT ON stamps TO :service;"
+
+
+async def _fetchval(url: str, query: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+def _project(directory: Path, **files: str) -> Path:
+    folder = directory / "shared" / "runtime" / "migrations"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, sql in files.items():
+        (folder / f"{name}.sql").write_text(sql)
+    return directory
+
+
+@pytest.fixture
+def another(ground: Ground, request: pytest.FixtureRequest) -> Databases:
+    """A set of databases that is not made yet."""
+    return ground.databases("_" + request.node.name.removeprefix("test_")[:30])
+
+
+async def test_provisioning_twice_changes_nothing(ground: Ground) -> None:
+    before = await _fetchval(ground.databases().administrator_url("intake"), "SELECT max(applied_at) FROM migrations")
+    run = await provision(ground.databases())
+    after = await _fetchval(ground.databases().administrator_url("intake"), "SELECT max(applied_at) FROM migrations")
+    assert run == ()
+    assert before is not None
+    assert before == after
+
+
+async def test_a_password_is_stored_as_the_same_verifier_each_time_and_sent_in_no_statement(ground: Ground) -> None:
+    stored = "SELECT string_agg(rolpassword, ',' ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'dossier\\_%'"
+    before = await _fetchval(ground.admin_url, stored)
+    await provision(ground.databases())
+    assert await _fetchval(ground.admin_url, stored) == before
+    password = ground.secrets.read("intake_db_password")
+    verifier = scram_verifier("dossier_intake", password)
+    assert verifier in str(before)
+    assert password not in verifier
+
+
+def test_a_password_that_is_not_ascii_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="dossier_intake must be ASCII"):
+        scram_verifier("dossier_intake", "mật khẩu")
+
+
+async def test_every_service_reaches_its_own_database(ground: Ground) -> None:
+    for service in SERVICES:
+        assert await _fetchval(ground.database_url(service), "SELECT current_user") == f"dossier_{service}"
+
+
+@pytest.mark.parametrize(("mine", "other"), _OTHERS)
+async def test_a_service_is_denied_the_database_of_another(ground: Ground, mine: str, other: str) -> None:
+    url = login(ground.database_url(mine), database=f"dossier_{other}")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+        await asyncpg.connect(url)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET type = ''", "DELETE FROM events", "TRUNCATE events"])
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_cannot_change_its_own_past(ground: Ground, service: str, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for table events"):
+        await _fetchval(ground.database_url(service), statement)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_can_neither_make_tables_nor_become_the_owner(ground: Ground, service: str) -> None:
+    for statement in ("CREATE TABLE mine (id int)", f"SET ROLE dossier_{service}_owner", "CREATE TEMP TABLE t (i int)"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await _fetchval(ground.database_url(service), statement)
+
+
+async def test_the_owner_of_the_tables_cannot_log_in(ground: Ground) -> None:
+    query = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'dossier_%_owner' AND NOT rolcanlogin"
+    assert await _fetchval(ground.admin_url, query) == len(SERVICES)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_auditor_reads_every_table_and_writes_none(ground: Ground, service: str) -> None:
+    connection = await asyncpg.connect(ground.databases().auditor_url(service))
+    try:
+        for table in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+            await connection.fetch(f'SELECT * FROM "{table["tablename"]}" LIMIT 1')
+        await connection.execute("SET default_transaction_read_only = off")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+            await connection.execute("UPDATE shards SET next_position = 1")
+    finally:
+        await connection.close()
+
+
+async def test_a_wrong_password_is_refused(ground: Ground) -> None:
+    right = ground.secrets.read("intake_db_password")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(ground.database_url("intake").replace(right, "wrong"))
+
+
+async def test_a_stopped_process_cannot_hold_its_locks_for_long(ground: Ground) -> None:
+    settings = ("lock_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout")
+    told = [await _fetchval(ground.database_url("intake"), f"SHOW {name}") for name in settings]
+    assert told == ["5s", "10s", "10s", "15s"]
+
+
+async def test_a_migration_runs_once_and_a_later_one_is_added(another: Databases, tmp_path: Path) -> None:
+    first = await provision(another, _project(tmp_path, **{"001_first": _FIRST}))
+    added = "CREATE TABLE more (id int)"
+    second = await provision(another, _project(tmp_path, **{"002_second": added}))
+    assert [line.split(": ")[1] for line in (*first, *second)] == ["shared/001_first"] * 5 + ["shared/002_second"] * 5
+    assert await _fetchval(another.auditor_url("audit"), "SELECT count(*) FROM more") == 0
+
+
+async def test_a_migration_that_was_changed_after_it_was_run_is_refused(another: Databases, tmp_path: Path) -> None:
+    await provision(another, _project(tmp_path, **{"001_first": _FIRST}))
+    with pytest.raises(Misconfigured, match=r"shared/001_first changed after it was run: put the file back"):
+        await provision(another, _project(tmp_path, **{"001_first": _FIRST + " -- a word more"}))
+
+
+async def test_code_older_than_the_database_is_refused(another: Databases, tmp_path: Path) -> None:
+    root = _project(tmp_path, **{"001_first": _FIRST, "002_second": "SELECT 1"})
+    await provision(another, root)
+    (root / "shared/runtime/migrations/002_second.sql").unlink()
+    with pytest.raises(Misconfigured, match="shared/002_second was run but is not here"):
+        await provision(another, root)
+
+
+async def test_a_migration_that_fails_leaves_nothing_and_names_its_line(another: Databases, tmp_path: Path) -> None:
+    broken = "CREATE TABLE half (id int);\nSELECT * FROM nowhere;"
+    with pytest.raises(Misconfigured, match=r"shared/001_first, line 2: relation \"nowhere\" does not exist"):
+        await provision(another, _project(tmp_path, **{"001_first": broken}))
+    assert await _fetchval(another.administrator_url("intake"), "SELECT to_regclass('half')") is None
+
+
+async def test_a_fresh_set_of_databases_is_empty_and_reached_by_the_same_roles(fresh_databases: Databases) -> None:
+    assert await _fetchval(fresh_databases.url("payment"), "SELECT count(*) FROM events") == 0
+    assert await _fetchval(fresh_databases.url("payment"), "SELECT current_database()") != "dossier_payment"
+
+
+async def test_a_statement_that_fails_puts_no_personal_data_into_the_server_log(ground: Ground) -> None:
+    assert ground.postgres is not None
+    for statement in (
+        "SELECT 'Lò Thị Mẫu'::int",
+        "DO $$ BEGIN RAISE 'Lò Thị Mẫu'; END $$",
+        "SELECT 'Lò Thị Mẫu' FROM nowhere",
+    ):
+        with pytest.raises(asyncpg.PostgresError):
+            await _fetchval(ground.database_url("intake"), statement)
+    assert "Mẫu" not in ground.postgres.log.read_text()

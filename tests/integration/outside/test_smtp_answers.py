@@ -1,0 +1,123 @@
+"""What each answer of a mail server comes to, by the command that it answers; said by a real server over a socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from services.notification.gateways import FinalNo, Mail, SmtpServer
+from shared.errors import Transient
+
+MAIL = Mail("mau@example.vn", "Hồ sơ", "Kính gửi", "<m1@dossier.test>", "vi")
+FINE = {"greeting": 220, "EHLO": 250, "HELO": 250, "MAIL": 250, "RCPT": 250, "DATA": 354, ".": 250, "RSET": 250}
+
+
+class Server:
+    """A mail server that answers each command with the code it is told, and keeps what comes behind a 354."""
+
+    def __init__(self, codes: Mapping[str, int | None]) -> None:
+        self.codes: Mapping[str, int | None] = {**FINE, **codes}
+        self.kept: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client, until it or we hang up."""
+        try:
+            await self._talk(reader, writer)
+        finally:
+            writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said, in_data = "greeting", False
+        while True:
+            code = self.codes.get(said, 221)
+            if code is None:
+                return
+            writer.write(f"{code} {said}\r\n".encode())
+            in_data = code == 354
+            line = await (reader.readuntil(b"\r\n.\r\n") if in_data else reader.readline())
+            if not line:
+                return
+            self.kept += [line] if in_data else []
+            said = "." if in_data else line.split()[0].decode().upper()
+
+
+@asynccontextmanager
+async def answering(**codes: int | None) -> AsyncIterator[SmtpServer]:
+    """Our adapter, and a server that answers so; `END` is what it says to the end of the mail, None is a hang-up."""
+    told = {"." if name == "END" else name: code for name, code in codes.items()}
+    async with listening_to(Server(told)) as adapter:
+        yield adapter
+
+
+@asynccontextmanager
+async def listening_to(server: Server, timeout_s: float = 10) -> AsyncIterator[SmtpServer]:
+    """Our adapter, and this server."""
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    async with listening:
+        yield SmtpServer("127.0.0.1", listening.sockets[0].getsockname()[1], "dossier@dvc.example", timeout_s)
+
+
+async def test_a_mail_that_every_command_was_granted_is_sent() -> None:
+    server = Server({})
+    async with listening_to(server) as adapter:
+        await adapter.send(MAIL)
+    (kept,) = server.kept
+    assert b"Message-ID: <m1@dossier.test>" in kept
+
+
+@pytest.mark.parametrize("code", [500, 501, 503, 504, 521, 541, 550, 552, 554, 556, 571, 599])
+@pytest.mark.parametrize("stage", ["RCPT", "DATA", "END"])
+async def test_a_5yz_to_the_recipient_or_the_mail_is_final_for_this_mail(stage: str, code: int) -> None:
+    async with answering(**{stage: code}) as server:
+        with pytest.raises(FinalNo) as no:
+            await server.send(MAIL)
+    assert no.value.reason == f"smtp-{code}"
+
+
+@pytest.mark.parametrize("code", [421, 450, 451, 452, 471])
+@pytest.mark.parametrize("stage", ["greeting", "MAIL", "RCPT", "DATA", "END"])
+async def test_a_4yz_at_any_stage_is_tried_again(stage: str, code: int) -> None:
+    async with answering(**{stage: code}) as server:
+        with pytest.raises(Transient):
+            await server.send(MAIL)
+
+
+@pytest.mark.parametrize("code", [500, 530, 535, 550, 553, 554])
+@pytest.mark.parametrize("stage", ["greeting", "EHLO", "MAIL"])
+async def test_a_5yz_before_the_recipient_is_named_is_about_us_and_no_word_about_the_mail(
+    stage: str, code: int
+) -> None:
+    more = {"HELO": code} if stage == "EHLO" else {}
+    async with answering(**{stage: code}, **more) as server:
+        with pytest.raises(Transient, match=str(code)):
+            await server.send(MAIL)
+
+
+@pytest.mark.parametrize("code", [530, 534, 535, 538])
+@pytest.mark.parametrize("stage", ["RCPT", "DATA"])
+async def test_a_server_that_wants_us_to_log_in_says_nothing_about_the_mail_at_any_stage(stage: str, code: int) -> None:
+    async with answering(**{stage: code}) as server:
+        with pytest.raises(Transient, match=str(code)):
+            await server.send(MAIL)
+
+
+@pytest.mark.parametrize("stage", ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "END"])
+async def test_a_server_that_hangs_up_at_any_stage_is_tried_again(stage: str) -> None:
+    async with answering(**{stage: None}) as server:
+        with pytest.raises(Transient, match="no answer"):
+            await server.send(MAIL)
+
+
+@pytest.mark.parametrize(("stage", "odd"), [("MAIL", 354), ("RCPT", 354), ("DATA", 250), (".", 354), (".", 199)])
+async def test_an_answer_that_fits_no_command_is_tried_again(stage: str, odd: int) -> None:
+    async with listening_to(Server({stage: odd}), timeout_s=1) as server:  # after a 354 the server waits for a mail
+        with pytest.raises(Transient):
+            await server.send(MAIL)
+
+
+async def test_a_server_that_is_not_there_is_tried_again() -> None:
+    async with answering() as server:
+        pass
+    with pytest.raises(Transient, match="no answer"):
+        await server.send(MAIL)

@@ -1,0 +1,49 @@
+"""A new connection of the pool tells of another server or database behind it, and of nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from deploy.local.ground import Ground
+from deploy.postgres.provision import Databases, provision
+from shared.runtime.wiring import database
+from tests.integration.runtime.toy import NAME
+from tests.integration.runtime.whole import settings
+
+
+@asynccontextmanager
+async def counted(
+    ground: Ground, databases: Databases
+) -> AsyncIterator[tuple["asyncpg.Pool[asyncpg.Record]", list[str]]]:
+    """A process's pool, and what it has told."""
+    told: list[str] = []
+    async with database(settings(ground, databases), NAME, [lambda: told.append("another")]) as pool:
+        told.clear()
+        yield pool, told
+
+
+async def test_another_connection_to_the_same_database_tells_nothing(
+    ground: Ground, module_databases: Databases
+) -> None:
+    async with counted(ground, module_databases) as (pool, told):
+        before = await pool.fetchval("SELECT pg_backend_pid()")
+        await pool.expire_connections()
+        assert await pool.fetchval("SELECT pg_backend_pid()") != before
+        assert told == []
+
+
+async def test_a_connection_to_a_database_that_was_made_anew_tells_so(
+    ground: Ground, fresh_databases: Databases
+) -> None:
+    async with counted(ground, fresh_databases) as (pool, told):
+        admin = await asyncpg.connect(ground.admin_url)
+        try:
+            name = await pool.fetchval("SELECT current_database()")
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        finally:
+            await admin.close()
+        await provision(fresh_databases)
+        await pool.expire_connections()
+        assert await pool.fetchval("SELECT 1") == 1
+        assert told == ["another"]

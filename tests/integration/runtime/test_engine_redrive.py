@@ -1,0 +1,234 @@
+"""A rule that raises parks its dossier: what comes later waits in order, and a redrive takes it up in that order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from deploy.waiting import until
+from shared.errors import Unavailable
+from shared.runtime.deadletters import NOTHING_WAITS, Redriven, discard, redrive
+from shared.runtime.tasks import Job
+from tests.integration.runtime.log import Log
+from tests.integration.runtime.stage import Stage, command, work
+from tests.integration.runtime.toy import Worked, dossiers
+
+ONE, OTHER = dossiers(5, 2)
+
+
+async def _redriven(stage: Stage) -> Redriven:
+    return await redrive(stage.engine(), lambda kept: kept, ONE)
+
+
+@asynccontextmanager
+async def _working(stage: Stage, run: Callable[[Job], Any] = work) -> AsyncIterator[None]:
+    worker = stage.worker(run)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.retire()
+        await running
+        await worker.drain()
+
+
+async def _hear(stage: Stage, log: Log, *texts: str, dossier: UUID = ONE) -> None:
+    listener = stage.listener()
+    await listener.prepare()
+    await listener.handle([log.say(dossier, text) for text in texts])
+
+
+async def test_what_comes_after_a_failure_waits_and_is_taken_up_in_order(stage: Stage) -> None:
+    log = Log()
+    stage.toy.broken = {"bug"}
+    await _hear(stage, log, "one", "bug two", "three")
+    await _hear(stage, log, "four", "bug five", "six")
+    assert await stage.parked(ONE)
+    assert await stage.said(ONE) == ["0|one"]
+    assert (await stage.count("dead_letters"), await stage.count("parked_messages")) == (1, 4)
+    stage.toy.broken = set()
+    assert await _redriven(stage) == Redriven(5, parked=False)
+    assert await stage.said(ONE) == ["0|one", "1|bug two", "2|three", "3|four", "4|bug five", "5|six"]
+    assert (await stage.state(ONE)).intake.texts == ("one", "bug two", "three", "four", "bug five", "six")
+    assert await stage.count("dead_letters", "settled_at IS NULL") == await stage.count("parked_messages") == 0
+    await stage.check_store()
+
+
+async def test_other_dossiers_of_the_same_shard_go_on(stage: Stage) -> None:
+    log = Log()
+    stage.toy.broken = {"bug"}
+    listener = stage.listener()
+    await listener.prepare()
+    await listener.handle([log.say(ONE, "bug"), log.say(OTHER, "one"), log.say(ONE, "two"), log.say(OTHER, "three")])
+    assert await stage.said(OTHER) == ["0|one", "1|three"]
+    assert await stage.said(ONE) == []
+
+
+async def test_a_redrive_stops_at_the_first_message_that_still_fails(stage: Stage) -> None:
+    stage.toy.broken = {"bug a", "bug b"}
+    await _hear(stage, Log(), "bug a", "two", "bug b", "four")
+    stage.toy.broken = {"bug b"}
+    assert await _redriven(stage) == Redriven(2, parked=True, failure="ZeroDivisionError")
+    assert await stage.said(ONE) == ["0|bug a", "1|two"]
+    assert await stage.parked(ONE)
+    assert await _redriven(stage) == Redriven(0, parked=True, failure="ZeroDivisionError")
+    stage.toy.broken = set()
+    assert await _redriven(stage) == Redriven(2, parked=False)
+    assert await stage.said(ONE) == ["0|bug a", "1|two", "2|bug b", "3|four"]
+
+
+async def test_what_arrives_between_two_redrives_waits_behind_what_already_waits(stage: Stage) -> None:
+    log = Log()
+    stage.toy.broken = {"bug"}
+    await _hear(stage, log, "bug one", "two")
+    await _redriven(stage)
+    await _hear(stage, log, "three")
+    stage.toy.broken = set()
+    await _redriven(stage)
+    assert (await stage.state(ONE)).intake.texts == ("bug one", "two", "three")
+
+
+async def test_a_command_to_a_parked_dossier_is_put_off_and_not_stored(stage: Stage) -> None:
+    stage.toy.broken = {"bug"}
+    await _hear(stage, Log(), "bug")
+    (handled,) = await stage.engine().handle([command(ONE, "two")])
+    assert isinstance(handled.error, Unavailable)
+    assert handled.error.code == "DOS-INT-504"
+    assert await stage.count("requests") == await stage.count("parked_messages") == 0
+    stage.toy.broken = set()
+    await _redriven(stage)
+    await stage.engine().handle([command(ONE, "two")])
+    assert await stage.said(ONE) == ["0|bug", "1|two"]
+
+
+async def test_an_unreadable_body_parks_its_dossier_until_it_is_given_up(stage: Stage) -> None:
+    log = Log()
+    broken = replace(log.say(ONE, "one"), value=b"not JSON")
+    listener = stage.listener()
+    await listener.prepare()
+    await listener.handle([broken, log.say(ONE, "two"), log.say(OTHER, "three")])
+    assert await stage.said(OTHER) == ["0|three"]
+    assert (await _redriven(stage)).parked
+    kept = await stage.admin.fetchrow("SELECT id, value, reason FROM dead_letters WHERE settled_at IS NULL")
+    assert (kept["value"], kept["reason"]) == (b"not JSON", "schema")
+    assert await discard(stage.pool, kept["id"])
+    assert not await discard(stage.pool, kept["id"])
+    assert await _redriven(stage) == Redriven(1, parked=False)
+    assert await stage.said(ONE) == ["0|two"]
+
+
+async def test_an_outcome_whose_rule_raises_is_kept_and_its_effect_not_repeated(stage: Stage) -> None:
+    effects: list[str] = []
+
+    async def effect(job: Job) -> Worked:
+        effects.append(job.payload.text)
+        return Worked(text=job.payload.text)
+
+    stage.toy.broken = {"done"}
+    await stage.engine().handle([command(ONE, "work")])
+    async with _working(stage, effect):
+        await until(lambda: _parked(stage), seconds=60, what="the dossier to be parked")
+    assert await stage.count("tasks") == 0
+    stage.toy.broken = set()
+    assert await _redriven(stage) == Redriven(1, parked=False)
+    assert await stage.said(ONE) == ["0|work", "1|done"]
+    assert effects == ["work"]
+
+
+async def test_an_outcome_for_a_parked_dossier_waits_with_the_rest(stage: Stage) -> None:
+    stage.toy.broken = {"bug"}
+    await _hear(stage, Log(), "work", "bug", "three")
+    async with _working(stage):
+        await until(lambda: _no_tasks(stage), seconds=60, what="the task to end")
+    assert await stage.said(ONE) == ["0|work"]
+    stage.toy.broken = set()
+    assert await _redriven(stage) == Redriven(3, parked=False)
+    assert await stage.said(ONE) == ["0|work", "1|bug", "2|three", "3|done"]
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+async def test_a_task_whose_function_fails_runs_again_at_every_redrive_until_it_succeeds(
+    stage: Stage, failures: int
+) -> None:
+    left = failures
+
+    async def fragile(job: Job) -> Worked:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise ZeroDivisionError
+        return Worked(text=job.payload.text)
+
+    await stage.engine().handle([command(ONE, "work")])
+    for _ in range(failures):
+        async with _working(stage, fragile):
+            await until(lambda: _parked(stage), seconds=60, what="the dossier to be parked")
+        assert await stage.count("dead_letters", "settled_at IS NULL") == 1
+        assert not (await _redriven(stage)).parked
+    async with _working(stage, fragile):
+        await until(lambda: _no_tasks(stage), seconds=60, what="the task to end")
+    assert await stage.said(ONE) == ["0|work", "1|done"]
+
+
+async def test_an_outcome_whose_rule_raises_after_a_redrive_is_kept_and_its_effect_not_repeated(stage: Stage) -> None:
+    effects: list[str] = []
+
+    async def fragile(job: Job) -> Worked:
+        effects.append(job.payload.text)
+        if len(effects) == 1:
+            raise ZeroDivisionError
+        return Worked(text=job.payload.text)
+
+    await stage.engine().handle([command(ONE, "work")])
+    async with _working(stage, fragile):
+        await until(lambda: _parked(stage), seconds=60, what="the function to fail")
+    assert await _redriven(stage) == Redriven(1, parked=False)
+    stage.toy.broken = {"done"}
+    async with _working(stage, fragile):
+        await until(lambda: _parked(stage), seconds=60, what="the rule to raise")
+    stage.toy.broken = set()
+    assert await _redriven(stage) == Redriven(1, parked=False)
+    assert await stage.said(ONE) == ["0|work", "1|done"]
+    assert (effects, await stage.count("tasks")) == (["work", "work"], 0)
+
+
+async def test_a_redrive_where_nothing_waits_says_so_and_stores_nothing(stage: Stage) -> None:
+    assert await _redriven(stage) == Redriven(0, parked=False, failure=NOTHING_WAITS)
+    assert await stage.count("states") == await stage.count("operator_acts") == 0
+    await _hear(stage, Log(), "one")
+    assert await _redriven(stage) == Redriven(0, parked=False, failure=NOTHING_WAITS)
+
+
+async def test_a_dossier_whose_only_dead_letter_was_given_up_goes_on_after_a_redrive(stage: Stage) -> None:
+    stage.toy.broken = {"bug"}
+    await _hear(stage, Log(), "bug")
+    assert await discard(stage.pool, await stage.admin.fetchval("SELECT id FROM dead_letters"))
+    assert await _redriven(stage) == Redriven(0, parked=False)
+    assert not await stage.parked(ONE)
+
+
+async def test_what_cannot_be_opened_again_stops_its_dossier_as_it_came_and_can_be_given_up(stage: Stage) -> None:
+    stage.toy.broken = {"bug"}
+    await _hear(stage, Log(), "work", "bug", "three")
+    async with _working(stage):
+        await until(lambda: _no_tasks(stage), seconds=60, what="the outcome to wait behind the bug")
+    await stage.admin.execute("UPDATE parked_messages SET value = 'spoiled' WHERE origin = 'task'")
+    stage.toy.broken = set()
+    assert await _redriven(stage) == Redriven(2, parked=True, failure="JSONDecodeError")
+    assert await stage.said(ONE) == ["0|work", "1|bug", "2|three"]
+    (letter,) = await stage.admin.fetch("SELECT * FROM dead_letters WHERE settled_at IS NULL")
+    assert (letter["value"], letter["error_type"], letter["redrives"]) == (b"spoiled", "JSONDecodeError", 1)
+    assert await discard(stage.pool, letter["id"])
+    assert await _redriven(stage) == Redriven(0, parked=False)
+
+
+async def _parked(stage: Stage) -> bool:
+    return await stage.parked(ONE)
+
+
+async def _no_tasks(stage: Stage) -> bool:
+    return await stage.count("tasks") == 0

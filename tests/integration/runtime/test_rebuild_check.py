@@ -1,0 +1,88 @@
+"""`rebuild --check`: live states against the audit trail; a dossier behind a dead letter is left out and counted."""
+
+import asyncpg
+import pytest
+
+from deploy.local.ground import Ground
+from deploy.postgres.provision import Databases
+from services.audit.trail import Trail
+from shared.runtime.batch import Record
+from shared.runtime.deadletters import Redriven, discard, redrive
+from shared.runtime.kafka import Broker
+from shared.runtime.metrics import Metrics
+from shared.runtime.rebuild import check
+from tests.ground import empty_topics
+from tests.integration.runtime.log import Log
+from tests.integration.runtime.stage import Stage, staged
+from tests.integration.runtime.test_relay import publish_all, relay
+from tests.integration.runtime.toy import Toy, dossiers
+from tests.integration.runtime.whole import service, settings
+from tests.integration.runtime.wire import put, running, soon
+
+SOUND, PARKED = dossiers(5, 2)
+
+
+async def heard(ground: Ground, stage: Stage) -> list[Record]:
+    """Two dossiers of one shard; at one of them the rule raised, and what came later waits."""
+    stage.toy = Toy({"bug"})
+    log = Log()
+    records = [log.say(SOUND, "one"), log.say(PARKED, "first"), log.say(PARKED, "bug"), log.say(PARKED, "behind")]
+    records.append(log.say(SOUND, "two"))
+    await put(ground.bootstrap_servers, *records)
+    listener = stage.listener(bootstrap=ground.bootstrap_servers)
+    await listener.prepare()
+    await listener.handle(records)
+    await publish_all(stage, relay(ground, stage))
+    return records
+
+
+async def audited(ground: Ground, databases: Databases, records: int) -> None:
+    """Audit stores what lies on the topics."""
+    async with asyncpg.create_pool(databases.url("audit"), min_size=1, max_size=4) as pool:
+
+        async def are_stored() -> bool:
+            return bool(await pool.fetchval("SELECT count(*) FROM records") >= records)
+
+        async with running(Trail(pool, Broker(ground.bootstrap_servers), Metrics("audit")).run()):
+            await soon(are_stored, "audit to store the records")
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_parked_dossier_is_left_out_and_counted_and_any_other_must_be_what_its_events_come_to(
+    ground: Ground, module_databases: Databases, stage: Stage
+) -> None:
+    await empty_topics(ground)
+    records = await heard(ground, stage)
+    assert await stage.parked(PARKED)
+    await audited(ground, module_databases, len(records) + await stage.count("events"))
+    said: list[str] = []
+
+    async def checked() -> int:
+        said.clear()
+        return await check(service(stage), settings(ground, module_databases), said.append, patience=1)
+
+    assert await checked() == 0
+    assert "0 differ, 1 left out behind dead letters" in said[-1]
+    await stage.admin.execute("UPDATE states SET state = '{}' WHERE dossier_id = $1", PARKED)
+    assert await checked() == 0, "what is left out is not compared"
+    await stage.admin.execute("UPDATE states SET state = '{}' WHERE dossier_id = $1", SOUND)
+    assert await checked() == 1
+    assert str(SOUND) in said[0]
+    assert "1 differ, 1 left out behind dead letters" in said[-1]
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_dossier_is_left_out_whose_dead_letter_was_given_up_after_a_redrive_in_vain(
+    ground: Ground, fresh_databases: Databases
+) -> None:
+    await empty_topics(ground)
+    async with staged(fresh_databases) as stage:
+        records = await heard(ground, stage)
+        assert (await redrive(stage.engine(), bytes, PARKED)).parked
+        assert await discard(stage.pool, await stage.admin.fetchval("SELECT id FROM dead_letters"))
+        assert await redrive(stage.engine(), bytes, PARKED) == Redriven(1, parked=False)
+        await publish_all(stage, relay(ground, stage))
+        await audited(ground, fresh_databases, len(records) + await stage.count("events"))
+        said: list[str] = []
+        code = await check(service(stage), settings(ground, fresh_databases), said.append, patience=1)
+    assert (code, "0 differ, 1 left out" in said[-1]) == (0, True), said

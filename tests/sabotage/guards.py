@@ -1,0 +1,213 @@
+"""The guards, how each is taken out (exact text for exact text, found exactly once), and the test that must notice."""
+
+from dataclasses import dataclass
+
+_COMMIT = "tests/integration/runtime/test_engine_commit.py"
+_WRITERS = "tests/integration/guards/test_writers.py"
+_INCOMING = "tests/integration/guards/test_what_comes_in.py"
+_ACKNOWLEDGING = "tests/integration/guards/test_acknowledging.py"
+_OFFSETS = "tests/integration/guards/test_offsets.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """In `file`, `old` (there exactly once) becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A guard, the cuts that take it out, and the one test that must then turn red."""
+
+    name: str
+    cuts: tuple[Cut, ...]
+    test: str
+
+
+_STORE = "shared/runtime/store.py"
+_RELAY = "shared/runtime/relay.py"
+_CONSUMER = "shared/runtime/consumer.py"
+_KEYRING = "shared/runtime/keyring.py"
+
+GUARDS = (
+    Guard(
+        "what was heard is checked",
+        (
+            Cut(
+                _STORE,
+                "if move.expected is not None and positions[move.source, move.shard] != move.expected:",
+                "if move.expected is None and positions[move.source, move.shard] != move.expected:",
+            ),
+        ),
+        f"{_COMMIT}::test_a_consumer_that_was_overtaken_is_fenced_and_stores_nothing",
+    ),
+    Guard(
+        "the cursor moves after Kafka's word",
+        (
+            Cut(
+                _RELAY,
+                "        sent = await asyncio.gather(*futures)\n",
+                "        await self._move(rows)\n        sent = await asyncio.gather(*futures)\n",
+            ),
+        ),
+        f"{_ACKNOWLEDGING}::test_the_relay_moves_its_cursor_only_after_kafka_has_acknowledged",
+    ),
+    Guard(
+        "a consumer acknowledges after the commit",
+        (
+            Cut(
+                "shared/runtime/consumer.py",
+                "await self.handle([record(event.message, per_second=1) for event in events])",
+                "asyncio.ensure_future(self.handle([record(event.message, per_second=1) for event in events]))",
+            ),
+        ),
+        f"{_ACKNOWLEDGING}::test_a_consumer_acknowledges_to_kafka_only_what_is_committed",
+    ),
+    Guard(
+        "a state is written over the version that was read",
+        (
+            Cut(
+                _STORE,
+                " WHERE s.dossier_id = w.dossier_id AND s.version = w.version",
+                " WHERE s.dossier_id = w.dossier_id",
+            ),
+        ),
+        f"{_WRITERS}::test_two_who_have_read_the_same_state_do_not_overwrite_each_other",
+    ),
+    Guard(
+        "positions come of a locked counter, not of a plain sequence",
+        (
+            Cut(
+                "shared/runtime/migrations/001_event_store.sql",
+                "INSERT INTO shards (shard) SELECT generate_series(0, 11);",
+                "INSERT INTO shards (shard) SELECT generate_series(0, 11);\n"
+                "CREATE SEQUENCE plain; GRANT USAGE ON SEQUENCE plain TO :service;",
+            ),
+            Cut(
+                _STORE,
+                '"""SELECT shard, next_position, last_event_id FROM shards\n'
+                '           WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE"""',
+                '"""SELECT shard, nextval(\'plain\') AS next_position, last_event_id FROM shards\n'
+                '           WHERE shard = ANY($1::smallint[]) ORDER BY shard"""',
+            ),
+            Cut("shared/runtime/engine.py", "            await store.move_shards(self.conn, self.heads)\n", ""),
+        ),
+        f"{_WRITERS}::test_what_commits_later_never_stands_before_what_a_relay_has_passed",
+    ),
+    Guard(
+        "every personal field is encrypted",
+        (
+            Cut(
+                "services/intake/api.py",
+                'sealed = {name: seal(key, dossier, f"applicant.{name}", text) for name, text in clear.items()}',
+                'sealed = {name: seal(key, dossier, f"applicant.{name}", text) for name, text in clear.items()}\n'
+                '    coded = __import__("base64").urlsafe_b64encode(clear["phone"].encode().ljust(30)).decode()\n'
+                '    sealed["phone"] = f"sealed.v1.{coded}"',
+            ),
+        ),
+        f"{_INCOMING}::test_no_field_of_the_applicant_can_be_read_without_the_key",
+    ),
+    Guard(
+        "an outcome counts only under a living claim",
+        (Cut(_STORE, "WHERE t.id = c.id AND t.claim = c.claim", "WHERE t.id = c.id"),),
+        f"{_COMMIT}::test_the_outcome_of_a_worker_that_has_lost_its_claim_is_dropped",
+    ),
+    Guard(
+        "an event names the one before it",
+        (
+            Cut(
+                "shared/runtime/hearing.py",
+                'return "next" if envelope.previous == heard.last_event_id else Break.FORK',
+                'return "next"',
+            ),
+        ),
+        f"{_INCOMING}::test_an_event_that_names_another_previous_stops_its_shard",
+    ),
+    Guard(
+        "what was already answered is not answered again",
+        (
+            Cut(
+                "shared/runtime/work.py",
+                "said = self._stored(answered) or self._say(item, message, decision)",
+                "said = self._say(item, message, decision)",
+            ),
+        ),
+        f"{_WRITERS}::test_a_message_whose_events_are_stored_is_not_answered_again",
+    ),
+    Guard(
+        "a server's farewell is a lost connection",
+        (
+            Cut(
+                "shared/runtime/engine.py",
+                "    asyncpg.InternalClientError,  # a server's last word to an idle connection that is used before its"
+                " socket closes\n",
+                "",
+            ),
+        ),
+        f"{_INCOMING}::test_a_connection_whose_server_has_said_farewell_is_a_lost_one",
+    ),
+    Guard(
+        "a producer whose send has failed is not used again",
+        (
+            Cut(
+                _RELAY,
+                "            if not await self.publish(producer):\n                await self._nap()",
+                "            try:\n                sent = await self.publish(producer)\n"
+                "            except KafkaError:\n                sent = 0\n"
+                "            if not sent:\n                await self._nap()",
+            ),
+        ),
+        "tests/integration/guards/test_refused_sends.py"
+        "::test_what_was_refused_is_on_the_topic_before_all_that_was_said_behind_it",
+    ),
+    Guard(
+        "the database's offset is sought, whatever Kafka holds",
+        (Cut(_CONSUMER, "        await self.seek_wait(targets)\n", ""),),
+        f"{_OFFSETS}::test_a_consumer_begins_where_the_database_says_whatever_kafka_holds[behind]",
+    ),
+    Guard(
+        "what is acknowledged is committed before partitions are taken away",
+        (Cut(_CONSUMER, "        await self.commit()\n        await super()", "        await super()"),),
+        f"{_OFFSETS}::test_what_is_handled_is_acknowledged_before_another_member_takes_over",
+    ),
+    Guard(
+        "a bug in the engine ends the process",
+        (Cut(_CONSUMER, "os._exit(EX_SOFTWARE)", "continue"),),
+        "tests/integration/guards/test_engine_bug.py::test_a_bug_in_the_engine_ends_the_process_and_loses_nothing",
+    ),
+    Guard(
+        "a destroyed key is destroyed for good",
+        (Cut(_KEYRING, " WHERE data_keys.destroyed_at IS NULL", ""),),
+        "tests/integration/guards/test_destroyed_keys.py"
+        "::test_a_destroyed_key_stays_destroyed_when_its_old_record_is_heard_again",
+    ),
+    Guard(
+        "a destroyed key is an outcome",
+        (Cut(_KEYRING, "raise KeyDestroyed(", "raise KeyNotHere("),),
+        "tests/integration/guards/test_destroyed_keys.py"
+        "::test_a_destroyed_key_is_the_outcome_of_a_task_and_no_reason_to_try_again",
+    ),
+    Guard(
+        "keys are published behind the reading of the events",
+        (
+            Cut(
+                _RELAY,
+                "        rows = await self._unpublished()\n        if self.owns_keys:\n"
+                "            await self._publish_keys(producer)\n",
+                "        if self.owns_keys:\n            await self._publish_keys(producer)\n"
+                "        rows = await self._unpublished()\n",
+            ),
+        ),
+        "tests/integration/runtime/test_relay.py"
+        "::test_an_event_that_is_committed_while_keys_are_published_waits_for_its_own_key",
+    ),
+    Guard(
+        "what a broker hands out is read as the broker reads it",
+        (Cut("shared/runtime/fetched.py", "    fetcher.MemoryRecords = _Fetched\n", ""),),
+        "tests/unit/runtime/test_fetched.py"
+        "::test_a_record_of_strange_bytes_is_read_as_the_broker_reads_it[an offset far behind]",
+    ),
+)

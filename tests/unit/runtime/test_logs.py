@@ -1,0 +1,94 @@
+"""A log that nobody floods, and in which nothing is lost without a word."""
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+import structlog
+
+from shared.runtime import logs
+from shared.runtime.logs import PERIOD_S, Sparing
+
+
+class Clock:
+    """Seconds that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def written() -> Iterator[StringIO]:
+    """What a configured process writes; pytest's own handlers and levels come back."""
+    root, library = logging.getLogger(), logging.getLogger("aiokafka")
+    before = root.handlers, root.level, library.level
+    stream = StringIO()
+    logs.configure("payment", "INFO", stream)
+    yield stream
+    root.handlers, root.level, library.level = before
+    structlog.reset_defaults()
+
+
+def line(message: object, *values: object, name: str = "aiokafka.conn", trace: bool = False) -> logging.LogRecord:
+    """A line as a library writes it."""
+    caught = (ValueError, ValueError(), None) if trace else None
+    return logging.LogRecord(name, logging.ERROR, "conn.py", 1, message, values, caught)
+
+
+def test_of_lines_that_differ_in_their_values_only_one_in_ten_seconds_is_written() -> None:
+    clock = Clock()
+    sparing = Sparing(clock)
+    passed = []
+    for n in range(1200):
+        clock.now = n / 60
+        passed.append(sparing.filter(line("unable to connect to node %s", n)))
+    assert [n for n, one in enumerate(passed) if one] == [0, 600]
+
+
+def test_the_next_line_that_is_written_tells_how_many_were_held_back() -> None:
+    clock = Clock()
+    sparing = Sparing(clock)
+    for _ in range(8):
+        sparing.filter(line("gone"))
+    clock.now = PERIOD_S
+    told, after = line("gone"), line("gone")
+    assert sparing.filter(told)
+    assert vars(told)["held_back"] == 7
+    clock.now = 2 * PERIOD_S
+    assert sparing.filter(after)
+    assert "held_back" not in vars(after)
+
+
+def test_another_message_another_logger_and_an_exception_are_written_at_once() -> None:
+    sparing = Sparing(Clock())
+    assert sparing.filter(line("gone"))
+    assert not sparing.filter(line("gone"))
+    assert sparing.filter(line("back"))
+    assert sparing.filter(line("gone", name="faust"))
+    assert sparing.filter(line("gone", trace=True))
+
+
+def test_our_own_lines_are_all_written() -> None:
+    sparing = Sparing(Clock())
+    assert all(sparing.filter(line({"event": "waiting"})) for _ in range(3))
+
+
+def test_messages_without_number_are_not_remembered_without_end() -> None:
+    sparing = Sparing(Clock())
+    assert all(sparing.filter(line(f"values in the message {n}")) for n in range(5000))
+    assert len(sparing._passed) <= logs.MOST_MESSAGES
+
+
+def test_both_kinds_of_lines_are_json_with_the_service_and_nothing_that_is_not_on_the_list(written: StringIO) -> None:
+    structlog.get_logger("ours").info("started", port=1, full_name="Nguyễn")
+    told = line("gone")
+    vars(told)["held_back"] = 7
+    logging.getLogger("aiokafka").handle(told)
+    ours, theirs = (json.loads(one) for one in written.getvalue().splitlines())
+    assert (ours["event"], ours["service"], ours["port"], "full_name" in ours) == ("started", "payment", 1, False)
+    assert (theirs["event"], theirs["service"], theirs["held_back"]) == ("gone", "payment", 7)
