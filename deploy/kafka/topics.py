@@ -6,6 +6,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, NodeNotReadyError, for_code
 
 from deploy.waiting import until
 from shared.errors import Misconfigured
@@ -23,6 +24,7 @@ _TOPIC_ALREADY_EXISTS = 36
 _UNKNOWN_TOPIC = 3
 _NO_LEADER = -1
 _SET_ON_THE_TOPIC = 1
+_ASK_AGAIN_S = 0.1
 _SAFE = 3
 """Copies from which on a record is acknowledged by two brokers, so that one may be lost (min ISR 2)."""
 
@@ -70,13 +72,35 @@ async def is_ready(bootstrap_servers: str) -> bool:
 
 @asynccontextmanager
 async def administrator(bootstrap_servers: str, timeout_ms: int = 30_000) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A connected admin client, closed at the end. `timeout_ms` bounds one request."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=timeout_ms)
+    """A connected admin client that knows a broker, closed at the end. `timeout_ms` bounds one request."""
+    admin = await _connected(bootstrap_servers, timeout_ms)
     try:
-        await admin.start()
         yield admin
     finally:
         await admin.close()
+
+
+async def _connected(bootstrap_servers: str, timeout_ms: int) -> AIOKafkaAdminClient:
+    """An admin client that knows a broker.
+
+    A broker that its controller has fenced (it stood still, say) answers, but names no broker until its next heartbeat:
+    whoever asks then is told to ask "node None". Asked again, by a new client, until `timeout_ms` are over.
+    """
+    deadline = time.monotonic() + timeout_ms / 1000
+    while True:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=timeout_ms)
+        try:
+            await admin.start()
+            await admin.describe_cluster()
+            return admin
+        except NodeNotReadyError:
+            await admin.close()
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_ASK_AGAIN_S)
+        except BaseException:
+            await admin.close()
+            raise
 
 
 async def _partitions(admin: AIOKafkaAdminClient) -> Mapping[str, int]:

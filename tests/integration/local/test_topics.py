@@ -12,7 +12,10 @@ from deploy.kafka.topics import administrator, delete_topics, ensure_topics, mai
 from deploy.local.ground import Ground
 from shared.errors import Misconfigured
 from shared.topics import TOPICS, Topic
-from tests.ground import empty_topics
+from tests.ground import empty_topics, frozen
+
+FENCED_AFTER_S = 8.0
+"""Twice a broker's session: at six seconds it was not yet fenced when it came back."""
 
 
 async def _config(ground: Ground, topic: str, key: str) -> str:
@@ -51,6 +54,15 @@ async def test_a_changed_setting_is_brought_up_to_date(ground: Ground) -> None:
     await ensure_topics(ground.bootstrap_servers, [dataclasses.replace(topic, config={"retention.ms": "-1"})])
     assert await _config(ground, topic.name, "retention.ms") == "-1"
     await delete_topics(ground.bootstrap_servers, [topic])
+
+
+async def test_topics_can_be_looked_at_while_a_broker_comes_back_from_standing_still(ground: Ground) -> None:
+    """Its controller has fenced it: for a moment it answers, and names no broker at all."""
+    with frozen(ground.kafka):
+        await asyncio.sleep(FENCED_AFTER_S)
+    for _ in range(100):
+        async with administrator(ground.bootstrap_servers) as admin:
+            assert set(TOPICS) <= set(await admin.list_topics())
 
 
 async def test_what_an_operator_has_set_besides_stays(ground: Ground) -> None:
