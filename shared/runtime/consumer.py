@@ -20,6 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from shared.runtime.batch import Record
+from shared.runtime.ending import end_at_once
 from shared.runtime.fetched import read_as_the_broker
 from shared.runtime.kafka import record
 
@@ -27,8 +28,6 @@ log = structlog.get_logger(__name__)
 
 NextOffsets = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
 Handle = Callable[[Sequence[Record]], Awaitable[None]]
-
-EX_SOFTWARE = 70
 
 
 class Consumer(driver.Consumer):
@@ -111,8 +110,7 @@ class KafkaConsumer:
                 await self.handle([record(event.message, per_second=1) for event in events])
             except BaseException as bug:
                 # Raising would acknowledge the batch and lose it; leaving at once acknowledges nothing.
-                log.critical("engine-bug", error=type(bug).__name__, exc_info=trace_only(bug))
-                os._exit(EX_SOFTWARE)
+                end_at_once(bug)
 
     def committed_lag(self) -> Mapping[str, int]:
         """Topic → records between the broker's end and what we have acknowledged, as far as Faust has seen the ends."""
@@ -127,11 +125,6 @@ class KafkaConsumer:
         for tp in assignment:
             lag[tp.topic] += max(0, (consumer.highwater(tp) or 0) - (consumer._committed_offset.get(tp) or 0))
         return lag
-
-
-def trace_only(bug: BaseException) -> BaseException:
-    """The stack without the message: an exception of a library may quote the data it failed on."""
-    return RuntimeError(type(bug).__name__).with_traceback(bug.__traceback__)
 
 
 _SETTINGS: dict[str, Any] = {

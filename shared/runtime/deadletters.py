@@ -15,8 +15,8 @@ from shared.errors import Unavailable
 from shared.events.base import Model
 from shared.runtime import store
 from shared.runtime.batch import Item, dead_letter
-from shared.runtime.consumer import trace_only
 from shared.runtime.decider import Message
+from shared.runtime.ending import trace_only
 from shared.runtime.engine import LOST_CONNECTION, Commit, Engine
 from shared.runtime.hearing import reread
 from shared.runtime.sharding import shard_of

@@ -31,6 +31,7 @@ from shared.runtime.batch import Handled, Item
 from shared.runtime.batch import Request as Asked
 from shared.runtime.batcher import Batcher
 from shared.runtime.decider import Command, Message
+from shared.runtime.ending import trace_only
 from shared.runtime.in_time import DOOR_S
 from shared.runtime.metrics import Metrics
 from shared.runtime.moment import now
@@ -286,7 +287,7 @@ def _answer_to(error: Exception, request: Request) -> Response:
     if refused.code == "DOS-INT-500":
         # The middleware does not see what the route has bound: that is another context.
         about = {"request_id": request.state.trace_id, **request.state.about}
-        log.error("request-failed", error=type(error).__name__, exc_info=_trace_only(error), **about)
+        log.error("request-failed", error=type(error).__name__, exc_info=trace_only(error), **about)
     accepted = ",".join(request.headers.getlist("accept-language"))
     response = problem(refused, request.state.trace_id, language_of(accepted))
     if isinstance(error, HTTPException) and error.headers and "Allow" in error.headers:
@@ -309,8 +310,3 @@ def _refusal_of(error: Exception) -> Refused:
         case HTTPException(status_code=400):
             return Refused("DOS-INT-005")
     return Refused("DOS-INT-500")
-
-
-def _trace_only(error: BaseException) -> BaseException:
-    """The stack without the message: a library's exception may quote the data it failed on."""
-    return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 
 from shared.errors import Misconfigured
 from shared.runtime import crash
-from shared.runtime.consumer import EX_SOFTWARE, KafkaConsumer
+from shared.runtime.consumer import KafkaConsumer
+from shared.runtime.ending import EX_SOFTWARE, trace_only
 from shared.runtime.gauges import Gauges
 from shared.runtime.http import install
 from shared.runtime.insist import insist
@@ -52,12 +53,12 @@ async def serve(service: Service, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    connected: list[Callable[[], None]] = []
+    met_another: list[Callable[[], None]] = []
     async with contextlib.AsyncExitStack() as resources:
-        pool = await _unless(stop, resources.enter_async_context(database(settings, service.name, connected)))
+        pool = await _unless(stop, resources.enter_async_context(database(settings, service.name, met_another)))
         if pool is not None:
             runtime = wire(service, settings, pool)
-            connected.append(runtime.guard.lost)
+            met_another.append(runtime.guard.lost)
             await runtime.resources.keys.check()
             await _supervise(runtime, stop)
     # Faust, stopped in the middle of its start, leaves a thread behind that would keep a drained process for ever.
@@ -145,7 +146,7 @@ def _report(done: "set[asyncio.Task[Any]]") -> int:
         if isinstance(error, Misconfigured):
             sys.stderr.write(f"cannot start: {error}\n")
             code = EX_USAGE
-        trace = RuntimeError(type(error).__name__).with_traceback(error.__traceback__) if error else None
+        trace = trace_only(error) if error else None
         log.critical("loop-ended", task=task.get_name(), error=type(error).__name__, exc_info=trace)
     sys.stdout.flush()
     sys.stderr.flush()

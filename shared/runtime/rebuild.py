@@ -36,6 +36,14 @@ def auditor_url(settings: OperatorSettings, service: str) -> str:
 
 
 @dataclass(frozen=True)
+class _Rebuilt:
+    """What the trail comes to, and how many of its records cannot be read: dead letters of the live service too."""
+
+    states: Mapping[UUID, Any]
+    unreadable: int
+
+
+@dataclass(frozen=True)
 class _Live:
     """One moment of a service's own database: states, how far they go, and which dossiers wait for an operator."""
 
@@ -57,7 +65,7 @@ async def check(service: Service, settings: OperatorSettings, say: Callable[[str
         for _ in range(patience):
             live = await _live(service, own)
             rebuilt = await _rebuild(service, live, trail)
-            differing = _differing(service, rebuilt, live)
+            differing = _differing(service, rebuilt.states, live)
             if not differing:
                 break
             await asyncio.sleep(1.0)
@@ -94,30 +102,34 @@ def _differing(service: Service, rebuilt: Mapping[UUID, Any], live: _Live) -> li
     ]
 
 
-def _report(
-    service: Service, rebuilt: Mapping[UUID, Any], live: _Live, differing: list[UUID], say: Callable[[str], None]
-) -> int:
+def _report(service: Service, rebuilt: _Rebuilt, live: _Live, differing: list[UUID], say: Callable[[str], None]) -> int:
     for dossier in differing[:50]:
         say(f"{service.name}: the state of dossier {dossier} differs from what its events come to")
     left_out = f", {len(live.waiting)} left out behind dead letters" if live.waiting else ""
-    counts = f"{len(live.states)} live states, {len(rebuilt)} rebuilt from the trail"
-    say(f"{service.name}: {counts}, {len(differing)} differ{left_out}")
+    unread = f", unreadable records passed over: {rebuilt.unreadable}" if rebuilt.unreadable else ""
+    counts = f"{len(live.states)} live states, {len(rebuilt.states)} rebuilt from the trail"
+    say(f"{service.name}: {counts}, {len(differing)} differ{left_out}{unread}")
     return 1 if differing else 0
 
 
-async def _rebuild(service: Service, live: _Live, trail: Any) -> dict[UUID, Any]:
+async def _rebuild(service: Service, live: _Live, trail: Any) -> _Rebuilt:
     """Fold what was heard (up to the position heard) and said, each source in its order."""
     states: dict[UUID, Any] = defaultdict(lambda: service.decider.empty)
+    unreadable = 0
     topics = dict.fromkeys([*(topic.name for topic in heard_by(service.name)), topic_of(service.name)])
     for topic in topics:
-        async for message, place in _events(trail, topic):
+        async for event in _events(trail, topic):
+            if event is None:
+                unreadable += 1
+                continue
+            message, place = event
             if place[2] <= live.limits.get(place[:2], 0):
                 states[message.dossier_id] = service.decider.evolve(states[message.dossier_id], message)
-    return dict(states)
+    return _Rebuilt(dict(states), unreadable)
 
 
-async def _events(trail: Any, topic: str) -> AsyncIterator[tuple[Message[Any], tuple[str, int, int]]]:
-    """Every event of one topic in the trail, once, by shard and sequence."""
+async def _events(trail: Any, topic: str) -> AsyncIterator[tuple[Message[Any], tuple[str, int, int]] | None]:
+    """Every event of one topic in the trail, once, by shard and sequence; None for a record that cannot be read."""
     async with trail.transaction():
         async for row in trail.cursor(TRAIL, topic, prefetch=1000):
             try:
@@ -126,6 +138,7 @@ async def _events(trail: Any, topic: str) -> AsyncIterator[tuple[Message[Any], t
                 body = read_body(envelope.type, envelope.writer, data)
             except Poison:
                 # The live service could not read it either: a dead letter there, and nothing was folded.
+                yield None
                 continue
             if body is not None:
                 place = (envelope.writer, envelope.shard, envelope.sequence)

@@ -6,7 +6,6 @@ the claim, which PyPI `pgqueuer` (completed by id, not fenced) does not offer.
 
 import asyncio
 import contextlib
-import os
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,9 +23,9 @@ from shared.registry import OUTAGES
 from shared.runtime.batch import Claim, Item
 from shared.runtime.batcher import Batcher
 from shared.runtime.breaker import Breaker
-from shared.runtime.consumer import EX_SOFTWARE, trace_only
 from shared.runtime.crash import crash_point
 from shared.runtime.decider import Message, Outcome
+from shared.runtime.ending import end_at_once
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.metrics import Metrics
 from shared.runtime.moment import now
@@ -198,8 +197,7 @@ class Worker:
         self.wake()
         if not task.cancelled() and (bug := task.exception()) is not None:
             # Not even that its outcome failed can be committed. A process that went on would tell nobody.
-            log.critical("engine-bug", error=type(bug).__name__, exc_info=trace_only(bug))
-            os._exit(EX_SOFTWARE)
+            end_at_once(bug)
 
     async def _attempt(self, row: asyncpg.Record) -> None:
         kind = self.kinds[row["kind"]]

@@ -59,11 +59,11 @@ class Runtime:
 
 @contextlib.asynccontextmanager
 async def database(
-    settings: OperatorSettings, service: str, connected: Sequence[Callable[[], None]] = ()
+    settings: OperatorSettings, service: str, met_another: Sequence[Callable[[], None]] = ()
 ) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
     """The service's pool. The first connection is waited for, so that a service may start before its database.
 
-    `connected` are told when a new connection leads to another server or database than the one before, or to the same
+    `met_another` are told when a new connection leads to another server or database than the one before, or to the same
     one started anew: it may be an older one, restored.
     """
     met = ""
@@ -72,7 +72,7 @@ async def database(
         nonlocal met
         before, met = met, await conn.fetchval(_IDENTITY)
         if met != before:
-            for told in connected:
+            for told in met_another:
                 told()
 
     while (pool := await _connected(settings, service, tell)) is None:

@@ -175,7 +175,7 @@ GUARDS = (
     ),
     Guard(
         "a bug in the engine ends the process",
-        (Cut(_CONSUMER, "os._exit(EX_SOFTWARE)", "continue"),),
+        (Cut(_CONSUMER, "                end_at_once(bug)\n", "                continue\n"),),
         "tests/integration/guards/test_engine_bug.py::test_a_bug_in_the_engine_ends_the_process_and_loses_nothing",
     ),
     Guard(

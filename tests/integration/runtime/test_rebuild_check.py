@@ -1,5 +1,7 @@
 """`rebuild --check`: live states against the audit trail; a dossier behind a dead letter is left out and counted."""
 
+from dataclasses import replace
+
 import asyncpg
 import pytest
 
@@ -69,6 +71,23 @@ async def test_a_parked_dossier_is_left_out_and_counted_and_any_other_must_be_wh
     assert await checked() == 1
     assert str(SOUND) in said[0]
     assert "1 differ, 1 left out behind dead letters" in said[-1]
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_record_of_the_trail_that_cannot_be_read_is_counted(ground: Ground, fresh_databases: Databases) -> None:
+    await empty_topics(ground)
+    async with staged(fresh_databases) as stage:
+        log = Log()
+        records = [log.say(SOUND, "one"), replace(log.say(PARKED, "torn"), value=b"{")]
+        await put(ground.bootstrap_servers, *records)
+        listener = stage.listener(bootstrap=ground.bootstrap_servers)
+        await listener.prepare()
+        await listener.handle(records)
+        await publish_all(stage, relay(ground, stage))
+        await audited(ground, fresh_databases, len(records) + await stage.count("events"))
+        said: list[str] = []
+        code = await check(service(stage), settings(ground, fresh_databases), said.append, patience=1)
+    assert (code, said[-1].split(", ")[-1]) == (0, "unreadable records passed over: 1"), said
 
 
 @pytest.mark.usefixtures("quiet")
