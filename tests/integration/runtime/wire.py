@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import TopicPartition
 
+from deploy.kafka.topics import administrator
 from deploy.waiting import until
 from shared.events.envelope import open_record, read_envelope
 from shared.runtime.batch import Record
@@ -54,15 +54,12 @@ async def committed(bootstrap: str, group: str) -> int:
     """How many records the group has acknowledged to Kafka, if every partition begins at offset 0; 0 while a broker
     that has only just started has no coordinator for it.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        offsets = await admin.list_consumer_group_offsets(group)
-        return sum(max(0, entry.offset) for entry in offsets.values())
-    except GroupCoordinatorNotAvailableError:
-        return 0
-    finally:
-        await admin.close()
+    async with administrator(bootstrap) as admin:
+        try:
+            offsets = await admin.list_consumer_group_offsets(group)
+        except GroupCoordinatorNotAvailableError:
+            return 0
+    return sum(max(0, entry.offset) for entry in offsets.values())
 
 
 @asynccontextmanager
