@@ -49,6 +49,7 @@ async def redrive(engine: Engine, open_secret: Open, dossier_id: UUID) -> Redriv
     try:
         async with engine.pool.acquire() as conn, conn.transaction():
             heads = await store.lock_shards(conn, [shard_of(dossier_id)])
+            engine.refuse_another(heads)
             waiting = await _waiting(conn, engine, open_secret, dossier_id)
             states = await store.load_states(conn, [dossier_id])
             if not waiting and not (dossier_id in states and states[dossier_id].parked):

@@ -102,6 +102,12 @@ class Engine:
             except Exception as fault:
                 return await self._halve(items, fault)
 
+    def refuse_another(self, heads: Mapping[int, ShardHead]) -> None:
+        """Raise Unavailable if the connection that has locked these shards leads to a store that does not fit."""
+        if not self.fits(positions(heads)):
+            self.on_lost()
+            raise Unavailable("the store is older than what this process has seen of it, or has yet to be compared")
+
     async def _halve(self, items: Sequence[Item], fault: Exception) -> list[Handled]:
         """Find the one message that cannot be committed, and treat it as one whose rule raised: a command fails, a
         record or outcome becomes a dead letter, so that no effect is repeated. A record raises at what is no fault of
@@ -185,9 +191,7 @@ class Commit:
         shards = {shard_of(item.dossier_id) for item in self.items if item.dossier_id is not None}
         if shards:
             self.heads = await store.lock_shards(self.conn, shards)
-            if not self.engine.fits(positions(self.heads)):
-                self.engine.on_lost()
-                raise Unavailable("the store is older than what this process has seen of it")
+            self.engine.refuse_another(self.heads)
 
     async def _load(self) -> None:
         dossiers = {item.dossier_id for item in self.items if item.dossier_id is not None}

@@ -7,7 +7,7 @@ published again.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -22,13 +22,15 @@ from shared.events.envelope import open_record, read_envelope
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.kafka import Broker
 from shared.runtime.keyring import unpublish_keys
+from shared.runtime.relay import BATCH
 from shared.topics import KEYS, SHARDS, topic_of
 
 log = structlog.get_logger(__name__)
 
-TAIL = 50
-"""Records read back from a partition's end to find the last one that is readable and ours; ten times as many each time
-that there was none.
+TAIL = BATCH + 50
+"""Records read back from a partition's end to find the last event that is ours; ten times as many each time that there
+was none. More than one batch: a stopped leader that wakes up late may have sent its last one once more, behind events
+that are further on.
 """
 
 NOWHERE: Mapping[int, int] = MappingProxyType({})
@@ -39,7 +41,6 @@ async def last_sequences(broker: Broker, service: str, upto: Mapping[int, int] =
     names one. Raises KafkaError, TimeoutError.
     """
     partitions = [TopicPartition(topic_of(service), shard) for shard in range(SHARDS)]
-    await _fits(broker, topic_of(service))
     async with broker.reader(f"{service}-guard") as consumer:
         consumer.assign(partitions)
         starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
@@ -77,13 +78,13 @@ async def key_ends(broker: Broker, service: str) -> dict[int, int]:
     return {tp.partition: end for tp, end in ends.items()}
 
 
-async def _fits(broker: Broker, topic: str) -> None:
+async def _fit(broker: Broker, topics: Sequence[str]) -> None:
     """Shard = partition: a topic with another partition count would tear the order of every dossier apart."""
-    partitions = await broker.partitions(topic)
-    if partitions == 0:
-        raise Misconfigured(f"there is no topic {topic}: run the provisioning step first")
-    if partitions != SHARDS:
-        raise Misconfigured(f"topic {topic} has {partitions} partitions, the store has {SHARDS} shards")
+    for topic, partitions in (await broker.partitions(topics)).items():
+        if partitions == 0:
+            raise Misconfigured(f"there is no topic {topic}: run the provisioning step first")
+        if partitions != SHARDS:
+            raise Misconfigured(f"topic {topic} has {partitions} partitions, the store has {SHARDS} shards")
 
 
 def _sequence(message: object, service: str) -> int:
@@ -116,12 +117,15 @@ class RestoreGuard:
     known: dict[int, int] | None = None
     checked: bool = False
     reason: str = "the store has not been compared with its topic yet"
+    hears: Sequence[str] = ()
     _upto: Mapping[int, int] = field(default_factory=dict)
+    _losses: int = 0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def lost(self) -> None:
         """The database connection was lost: it may come back as an older one."""
         self.checked = False
+        self._losses += 1
 
     def saw(self, heads: Mapping[int, int]) -> None:
         """Positions that this process has committed: a database that comes back with less is an older one."""
@@ -129,9 +133,11 @@ class RestoreGuard:
             self.known = _higher(heads, self.known)
 
     def fits(self, heads: Mapping[int, int]) -> bool:
-        """Whether the store is at least where this process has seen it; asked under the shards' locks."""
+        """Whether the store has been compared, and is at least where this process has seen it. Asked under the shards'
+        locks, over the connection that commits: it may be the one that has just led to another server.
+        """
         known = self.known or {}
-        return all(position >= known.get(shard, 0) for shard, position in heads.items())
+        return self.checked and all(position >= known.get(shard, 0) for shard, position in heads.items())
 
     async def run(self) -> None:
         """Compare as soon as both sides answer, and whenever it is due again. Raises Misconfigured if the topic does
@@ -159,7 +165,7 @@ class RestoreGuard:
         if self.checked:
             return
         async with self._lock:
-            if not self.checked:
+            while not self.checked:
                 await self._check()
 
     async def _check(self, asked_of_kafka: bool = False) -> None:
@@ -169,6 +175,7 @@ class RestoreGuard:
             raise self._refuse(f"database: {type(lost).__name__}") from lost
 
     async def _compare(self, asked_of_kafka: bool) -> None:
+        losses = self._losses
         published, keys = await self._published(), await self._keys_published()
         ends = await self._ends(asked_of_kafka)
         heads = {row["shard"]: row["next_position"] - 1 for row in await self.pool.fetch("SELECT * FROM shards")}
@@ -181,7 +188,8 @@ class RestoreGuard:
             await self._publish_again(published, ends.events)
             await self._publish_keys_again(keys, ends.keys)
             self._upto = NOWHERE
-        self.known, self.checked, self.reason = _higher(heads, ends.events), True, ""
+        # A connection lost meanwhile may have led to yet another server: compared once more.
+        self.known, self.checked, self.reason = _higher(heads, ends.events), losses == self._losses, ""
 
     async def _published(self) -> Mapping[int, int]:
         return {row["shard"]: row["published"] for row in await self.pool.fetch("SELECT * FROM relay")}
@@ -200,6 +208,7 @@ class RestoreGuard:
         """The topics' ends; while Kafka is down, the highest positions that this process knows, if these will do."""
         try:
             async with asyncio.timeout(self.wait_s):
+                await _fit(self.broker, [topic_of(self.service), *self.hears])
                 events = await last_sequences(self.broker, self.service, self._upto)
                 return _Ends(events, await key_ends(self.broker, self.service) if self.makes_keys else NOWHERE)
         except Misconfigured as vanished:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,13 +76,13 @@ class Broker:
         finally:
             await asking.close()
 
-    async def partitions(self, topic: str) -> int:
-        """How many partitions the topic has, 0 if there is none. Raises KafkaError."""
+    async def partitions(self, topics: Sequence[str]) -> dict[str, int]:
+        """Topic → how many partitions it has, 0 if there is none. Raises KafkaError."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=20_000)
         try:
             await admin.start()
-            (described,) = await admin.describe_topics([topic])
-            return len(described["partitions"])
+            described = await admin.describe_topics(list(topics))
+            return {topic["topic"]: len(topic["partitions"]) for topic in described}
         finally:
             await admin.close()
 

@@ -28,6 +28,7 @@ from shared.runtime.sealing import Kek, seal_kept
 from shared.runtime.service import Resources, Service
 from shared.runtime.settings import OperatorSettings, Settings
 from shared.runtime.tasks import Worker
+from shared.topics import heard_by
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +125,8 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     metrics = Metrics(service.name)
     metrics.pool_waiting.set_function(partial(waiting, pool))
     broker = Broker(settings.kafka_bootstrap_servers)
-    guard = RestoreGuard(service.name, pool, broker, service.makes_keys)
+    hears = [topic.name for topic in heard_by(service.name)]
+    guard = RestoreGuard(service.name, pool, broker, service.makes_keys, hears=hears)
     relay = Relay(service.name, pool, broker, metrics, service.makes_keys, guard.again, settings.instance)
     engine = _engine(service, settings, metrics, guard)
     commands, outcomes = Batcher(engine.handle), Batcher(engine.handle)

@@ -1,6 +1,8 @@
 """A store that is older than its own topic commits nothing; a topic that lost its tail is published again."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import pytest
@@ -9,6 +11,7 @@ from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.local.ground import Ground
 from shared.errors import Misconfigured, Unavailable
 from shared.runtime.batch import Record
+from shared.runtime.deadletters import redrive
 from shared.runtime.guard import TAIL, RestoreGuard, last_sequences
 from shared.runtime.kafka import Broker
 from shared.topics import TOPICS, Topic, topic_of
@@ -17,7 +20,7 @@ from tests.integration.runtime.log import AT
 from tests.integration.runtime.stage import NOWHERE, Stage, command
 from tests.integration.runtime.test_relay import complete, ends, on_topic, publish_all, published, relay, store
 from tests.integration.runtime.toy import NAME, dossiers
-from tests.integration.runtime.wire import put, soon
+from tests.integration.runtime.wire import put, read_topic, soon
 
 DOSSIER: UUID = dossiers(4, 1)[0]
 SHARD = 4
@@ -31,6 +34,19 @@ async def _topics_without_a_past(ground: Ground) -> None:
 def guard(stage: Stage, bootstrap: str) -> RestoreGuard:
     """The guard of a starting process."""
     return RestoreGuard(NAME, stage.pool, Broker(bootstrap), wait_s=60.0 if bootstrap != NOWHERE else 2.0)
+
+
+@dataclass
+class LosesItsConnection(RestoreGuard):
+    """The first time, in the middle of the comparison."""
+
+    comparisons: int = 0
+
+    async def _published(self) -> Mapping[int, int]:
+        self.comparisons += 1
+        if self.comparisons == 1:
+            self.lost()
+        return await super()._published()
 
 
 async def restore_an_older_backup(stage: Stage, shard: int = SHARD) -> None:
@@ -160,6 +176,40 @@ async def test_a_running_process_notices_an_older_database_although_kafka_is_dow
     assert await stage.count("events") == 0
 
 
+async def test_a_commit_over_the_connection_that_has_just_led_to_another_server_waits_for_the_comparison(
+    ground: Ground, stage: Stage
+) -> None:
+    """It is past the question whether the store is ready, and what another replica has committed it cannot know."""
+    watching = guard(stage, ground.bootstrap_servers)
+
+    async def ready_and_then_led_elsewhere() -> None:
+        await watching.ready()
+        watching.lost()
+
+    engine = stage.engine(ready=ready_and_then_led_elsewhere, on_lost=watching.lost, fits=watching.fits)
+    with pytest.raises(Unavailable, match="yet to be compared"):
+        await engine.handle([command(DOSSIER, "one more")])
+    assert await stage.count("events") == 0
+    with pytest.raises(Unavailable, match="yet to be compared"):
+        await redrive(engine, bytes, DOSSIER)
+
+
+async def test_a_connection_lost_during_the_comparison_has_it_made_once_more(ground: Ground, stage: Stage) -> None:
+    watching = LosesItsConnection(NAME, stage.pool, Broker(ground.bootstrap_servers), wait_s=60.0)
+    await watching.ready()
+    assert (watching.checked, watching.comparisons) == (True, 2)
+
+
+async def test_a_batch_sent_once_more_by_a_leader_that_woke_up_late_does_not_hide_our_last_event(
+    ground: Ground, stage: Stage
+) -> None:
+    await store(stage, "many", 900)
+    await publish_all(stage, relay(ground, stage))
+    batch = (await read_topic(ground.bootstrap_servers, topic_of(NAME)))[SHARD][:60]
+    await put(ground.bootstrap_servers, *batch)
+    assert await last_sequences(Broker(ground.bootstrap_servers), NAME) == await ends(stage)
+
+
 async def test_a_topic_that_lost_its_tail_gets_it_again(ground: Ground, stage: Stage) -> None:
     await store(stage, "first")
     await publish_all(stage, relay(ground, stage))
@@ -188,6 +238,17 @@ async def test_a_topic_with_another_number_of_partitions_stops_the_start(ground:
     finally:
         await delete_topics(ground.bootstrap_servers, [own])
         await ensure_topics(ground.bootstrap_servers, [own])
+
+
+async def test_a_topic_that_is_heard_and_has_another_number_of_partitions_stops_the_start(
+    ground: Ground, stage: Stage
+) -> None:
+    narrow = Topic("test.heard", "intake", (NAME,), partitions=3)
+    await ensure_topics(ground.bootstrap_servers, [narrow])
+    hearing = replace(guard(stage, ground.bootstrap_servers), hears=[narrow.name])
+    with pytest.raises(Misconfigured, match=r"test\.heard has 3 partitions"):
+        await hearing.run()
+    await delete_topics(ground.bootstrap_servers, [narrow])
 
 
 async def test_a_missing_topic_stops_the_start(ground: Ground, stage: Stage) -> None:
