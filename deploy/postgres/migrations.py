@@ -72,6 +72,8 @@ async def _run(connection: asyncpg.Connection, names: Names, migration: Migratio
     sql = names.fill(migration.sql)
     try:
         async with connection.transaction():
+            # Whoever waits for a table holds up all who come after: rather fail, and be run again.
+            await connection.execute("SET LOCAL lock_timeout = '3s'")
             await connection.execute(f"SET LOCAL ROLE {quoted(names.owner)}")
             await connection.execute(sql)
             await connection.execute(_REMEMBER, migration.name, migration.digest)

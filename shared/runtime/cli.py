@@ -92,7 +92,7 @@ def _dispatch(service: Service, asked: argparse.Namespace) -> int:
 async def _operate(service: Service, settings: OperatorSettings, asked: argparse.Namespace) -> int:
     if asked.command == "rebuild":
         return await check(service, settings, _say)
-    async with database(settings, service.name) as pool:
+    async with database(settings, service.name, waits=False) as pool:
         acts: Mapping[tuple[str, str], Callable[[], Awaitable[Any]]] = {
             ("deadletters", "list"): lambda: operator.list_dead_letters(pool),
             ("deadletters", "show"): lambda: operator.show_dead_letter(pool, asked.id),

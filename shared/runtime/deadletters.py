@@ -141,6 +141,11 @@ class _Redrive(Commit):
         work.parked = False
         done = 0
         for one in self.waiting:
+            if one.item.message is None and one.item.failure is None:
+                # An event whose type this release does not know: skipped, as it would be if it came now.
+                await self._settle(one)
+                done += 1
+                continue
             draft = work.take(one.item, caused.get(one.item.message.id, ()) if one.item.message else ())
             if draft.dead is not None:
                 await self._fail(one, draft.dead)

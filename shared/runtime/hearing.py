@@ -9,7 +9,7 @@ from shared.errors import Poison
 from shared.events.envelope import Envelope, open_record, read_body, read_envelope
 from shared.runtime.batch import Item, Place, Record
 from shared.runtime.decider import Message
-from shared.topics import TOPICS
+from shared.topics import SHARDS, TOPICS
 
 MAX_RECORD_BYTES = 256 * 1024
 """A body larger than this is not parsed; events are at most 64 KiB."""
@@ -53,9 +53,7 @@ def classify(record: Record, positions: Positions) -> Item | Broken:
         envelope = read_envelope(text)
         _belongs(envelope, record, writer)
     except Poison as poison:
-        return _advance(
-            heard, Item(record=record, place=Place(writer, record.partition, record.offset), failure=poison)
-        )
+        return _advance(heard, Item(record=record, place=_seat(writer, record), failure=poison))
     verdict = _order(envelope, heard)
     if isinstance(verdict, Break):
         return Broken(verdict, record, envelope, heard.position + 1)
@@ -64,6 +62,11 @@ def classify(record: Record, positions: Positions) -> Item | Broken:
     heard.position, heard.last_event_id = envelope.sequence, envelope.id
     place = Place(writer, record.partition, record.offset, envelope.sequence, envelope.id)
     return _advance(heard, _read(record, place, envelope, data))
+
+
+def _seat(writer: str, record: Record) -> Place | None:
+    """Where the record lies; None on a partition beyond our shards, which somebody has added."""
+    return Place(writer, record.partition, record.offset) if record.partition < SHARDS else None
 
 
 def _opened(record: Record) -> tuple[Mapping[str, str], bytes]:

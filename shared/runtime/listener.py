@@ -1,7 +1,8 @@
 """What happens to records between Kafka and the engine: positions, gaps, forks, fencing, waiting for the database."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from shared.topics import SHARDS, TOPICS, Topic, heard_by, topic_of
 log = structlog.get_logger(__name__)
 
 PIECE = 5000
+PIECE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -79,9 +81,17 @@ class Listener:
         async with self._lock:
             with self.progress.work():
                 self.progress.oldest = min(record.timestamp for record in records)
-                await self._hear(list(records))
+                for piece in pieces(records):
+                    await self._hear(piece)
             self.metrics.last_success.set_to_current_time()
         crash_point("before-acknowledge")
+
+    def let_go(self) -> Mapping[str, int]:
+        """Topic → records that stopped shards have let go by; Kafka takes them for handled."""
+        left = Counter[str]()
+        for key, stop in self.stopped.items():
+            left[topic_of(key[0])] += max(0, stop.upto - self.positions[key].next_offset)
+        return left
 
     async def idle(self) -> None:
         """Return as soon as no batch is in hand."""
@@ -206,6 +216,21 @@ class Listener:
         for start in range(self.positions[key].next_offset, stop, PIECE):
             end = min(stop, start + PIECE)
             await self._hear(await self._read(partition, start, end))
+
+
+def pieces(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """The records in pieces of at most PIECE_BYTES each, or of one that is larger: what somebody else fills a topic
+    with must not make a transaction that can never end in time.
+    """
+    piece, size = list[Record](), 0
+    for record in records:
+        if piece and size + len(record.value or b"") > PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(record)
+        size += len(record.value or b"")
+    if piece:
+        yield piece
 
 
 def _fills(stop: Stop, record: Record, positions: Positions) -> bool:

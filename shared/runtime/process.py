@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from shared.runtime.insist import insist
 from shared.runtime.kafka import STOP_S
 from shared.runtime.keyring import KeyListener
 from shared.runtime.operations import Health, operations_router
-from shared.runtime.server import Server, http_server
+from shared.runtime.server import Server, http_server, listening
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 from shared.runtime.wiring import Runtime, database, wire
@@ -85,7 +86,7 @@ async def _supervise(runtime: Runtime, stop: asyncio.Event) -> None:
     server = http_server(
         application(runtime, health), settings.http_host, settings.http_port, int(settings.drain_s / 2)
     )
-    _start(runtime, health, server)
+    _start(runtime, health, server, listening(settings.http_host, settings.http_port))
     log.info("started", port=settings.http_port)
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([waiting, *runtime.loops.values()], return_when=asyncio.FIRST_COMPLETED)
@@ -94,9 +95,9 @@ async def _supervise(runtime: Runtime, stop: asyncio.Event) -> None:
     await _drain(runtime, server)
 
 
-def _start(runtime: Runtime, health: Health, server: Server) -> None:
+def _start(runtime: Runtime, health: Health, server: Server, door: socket.socket) -> None:
     loops: dict[str, Callable[[], Awaitable[Any]]] = {
-        "http": server.serve,
+        "http": partial(server.serve, [door]),
         "watch": runtime.watch.run,
         "guard": runtime.guard.run,
         "relay": runtime.relay.run,
@@ -154,7 +155,9 @@ def _report(done: "set[asyncio.Task[Any]]") -> int:
 
 
 async def _drain(runtime: Runtime, server: Server) -> None:
-    """Take nothing new, finish what is in hand, publish it, and leave; within `drain_s` and a few seconds."""
+    """Take nothing new, finish what is in hand, and leave; within `drain_s` and a few seconds. What is not published
+    by then, another replica's relay publishes, or the next start.
+    """
     began = datetime.now(UTC)
     server.should_exit = True
     # Faust tells at ERROR that its agent, idle, was cancelled; in a drain that is what is meant to happen.

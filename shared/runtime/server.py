@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shared.errors import Misconfigured
 
 IDLE_S = 30
 """Seconds after which a connection is given up on which no request is under way, or the head of one does not end."""
@@ -54,6 +57,15 @@ class _Protocol(HttpToolsProtocol):
     def _stop_waiting(self) -> None:
         if self._giving_up is not None:
             self._giving_up.cancel()
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """The socket of the server, taken before anything else begins. Raises Misconfigured if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=PLACES)
+    except OSError as error:
+        raise Misconfigured(f"HTTP_HOST {host}, HTTP_PORT {port}: {error.strerror or error}") from error
 
 
 def http_server(app: FastAPI, host: str, port: int, drain_s: int, idle_s: int = IDLE_S) -> Server:

@@ -3,8 +3,9 @@
 import base64
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Misconfigured
@@ -32,6 +33,13 @@ class OperatorSettings(BaseSettings):
     secrets_dir: Path = Path("/run/secrets")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     pool_size: int = Field(12, ge=4, le=100)
+
+    @field_validator("database_url", "kafka_bootstrap_servers")
+    @classmethod
+    def _names_a_port_that_can_be(cls, told: str) -> str:
+        for server in told.split(","):
+            _ = urlsplit(server if "://" in server else f"//{server}").port  # raises ValueError
+        return told
 
     def secret(self, name: str) -> str:
         """The secret of that name, stripped. Raises Misconfigured naming the file."""

@@ -93,8 +93,9 @@ async def load_answers(conn: Connection, requests: Sequence[Request]) -> dict[tu
         return {}
     columns = [list(column) for column in zip(*(request.identity for request in requests), strict=True)]
     rows = await conn.fetch(
-        """SELECT r.* FROM requests r JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[])
-           AS asked(client, method, path, key) USING (client, method, path, key)""",
+        """SELECT client, method, path, key, body_hmac, status, answer FROM requests
+           JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS asked(client, method, path, key)
+           USING (client, method, path, key)""",
         *columns,
     )
     return {(row["client"], row["method"], row["path"], row["key"]): row for row in rows}

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, Unavailable
 from shared.runtime import store
 from shared.runtime.batcher import Batcher
 from shared.runtime.consumer import KafkaConsumer
@@ -60,9 +60,10 @@ class Runtime:
 
 @contextlib.asynccontextmanager
 async def database(
-    settings: OperatorSettings, service: str, met_another: Sequence[Callable[[], None]] = ()
+    settings: OperatorSettings, service: str, met_another: Sequence[Callable[[], None]] = (), waits: bool = True
 ) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    """The service's pool. The first connection is waited for, so that a service may start before its database.
+    """The service's pool. The first connection is waited for, so that a service may start before its database; a
+    command that an operator waits for does not (`waits`): it raises Unavailable.
 
     `met_another` are told when a new connection leads to another server or database than the one before, or to the same
     one started anew: it may be an older one, restored.
@@ -77,6 +78,8 @@ async def database(
                 told()
 
     while (pool := await _connected(settings, service, tell)) is None:
+        if not waits:
+            raise Unavailable("the database cannot be reached at DATABASE_URL")
         await asyncio.sleep(1.0)
     try:
         yield pool
@@ -109,6 +112,10 @@ async def _connected(
         raise Misconfigured(f"the database refuses the user of DATABASE_URL with {service}_db_password") from refused
     except asyncpg.InvalidCatalogNameError as unknown:
         raise Misconfigured("DATABASE_URL names a database that is not there: provision it first") from unknown
+    except asyncpg.InsufficientPrivilegeError as refused:
+        raise Misconfigured("DATABASE_URL names a database that its user may not use") from refused
+    except asyncpg.ClientConfigurationError as wrong:
+        raise Misconfigured(f"DATABASE_URL: {wrong}") from wrong
     except (TimeoutError, *LOST_CONNECTION) as lost:
         log.warning("waiting-for-database", why=type(lost).__name__)
         return None

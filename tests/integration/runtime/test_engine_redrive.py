@@ -12,6 +12,7 @@ import pytest
 from deploy.waiting import until
 from shared.errors import Unavailable
 from shared.runtime.deadletters import NOTHING_WAITS, Redriven, discard, redrive
+from shared.runtime.headers import headers_json
 from shared.runtime.tasks import Job
 from tests.integration.runtime.log import Log
 from tests.integration.runtime.stage import Stage, command, work
@@ -119,6 +120,23 @@ async def test_an_unreadable_body_parks_its_dossier_until_it_is_given_up(stage: 
     assert not await discard(stage.pool, kept["id"])
     assert await _redriven(stage) == Redriven(1, parked=False)
     assert await stage.said(ONE) == ["0|two"]
+
+
+async def test_an_event_of_a_later_release_that_waits_is_skipped_by_the_redrive_of_an_earlier_one(stage: Stage) -> None:
+    """As it would be if it came now: what this code does not know is nobody's fault, and holds nobody up."""
+    stage.toy.broken = {"bug"}
+    log = Log()
+    listener = stage.listener()
+    await listener.prepare()
+    records = log.say(ONE, "bug"), log.say(ONE, "of a later release"), log.say(ONE, "two")
+    await listener.handle(records)
+    head = [(key, b"vn.gov.dossier.moved.v1" if key == "ce_type" else value) for key, value in records[1].headers]
+    await stage.admin.execute(
+        "UPDATE parked_messages SET headers = $1::json WHERE value = $2", headers_json(head), records[1].value
+    )
+    stage.toy.broken = set()
+    assert await _redriven(stage) == Redriven(3, parked=False)
+    assert await stage.said(ONE) == ["0|bug", "1|two"]
 
 
 async def test_an_outcome_whose_rule_raises_is_kept_and_its_effect_not_repeated(stage: Stage) -> None:

@@ -1,14 +1,16 @@
 """A consumer misses nothing: a gap is read again, what is missing for good or forked stops one shard and no other."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from deploy.local.ground import Ground
-from shared.runtime.batch import Record
+from shared.runtime.batch import Handled, Item, Record
 from shared.runtime.listener import Listener
 from shared.runtime.operator import skip_heard
+from shared.topics import SHARDS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import AT, TOPIC, WRITER, Log, record_of
 from tests.integration.runtime.stage import Killed, Once, Stage
@@ -43,6 +45,43 @@ async def test_records_that_were_missed_are_read_again_from_the_topic(ground: Gr
     await listener.handle(records[4:])
     assert await _heard(stage) == tuple(f"text {n}" for n in range(6))
     assert not listener.stopped
+
+
+async def test_a_topic_filled_with_large_records_is_committed_in_pieces(ground: Ground, stage: Stage) -> None:
+    log = Log()
+    large = [replace(log.noise(SHARD), value=b"x" * 1_048_576) for _ in range(20)]
+    sizes: list[int] = []
+    engine = stage.engine()
+    handle = engine.handle
+
+    async def weighed(items: Sequence[Item]) -> list[Handled]:
+        sizes.append(sum(len(item.record.value or b"") for item in items if item.record is not None))
+        return await handle(items)
+
+    engine.handle = weighed  # type: ignore[method-assign]
+    listener = stage.listener(engine)
+    await listener.prepare()
+    await listener.handle([*large, log.say(ONE, "text")])
+    assert sizes == [8 << 20, 8 << 20, sizes[-1]]
+    assert sizes[-1] <= 8 << 20
+    assert await _heard(stage) == ("text",)
+    assert await stage.count("dead_letters") == 20
+
+
+async def test_what_a_stopped_shard_lets_go_by_is_told_as_not_yet_heard(ground: Ground, stage: Stage) -> None:
+    log = Log()
+    listener = await _listener(ground, stage)
+    await listener.handle([log.say(ONE, "first")])
+    log.sequences[SHARD] += 1
+    await listener.handle([log.say(ONE, f"behind {n}") for n in range(3)])
+    assert set(listener.stopped) == {(WRITER, SHARD)}
+    assert listener.let_go() == {TOPIC: 3}
+
+
+async def test_the_place_of_the_last_data_key_is_not_moved_by_a_skip(ground: Ground, stage: Stage) -> None:
+    await stage.admin.execute("INSERT INTO heard (source, shard, next_offset) VALUES ('keys', 2, 7)")
+    assert await skip_heard(stage.pool, "keys", SHARD, 5) is None
+    assert await stage.admin.fetchval("SELECT position FROM heard WHERE source = 'keys'") == 0
 
 
 async def test_a_record_that_kafka_holds_before_its_turn_is_found_from_the_beginning(
@@ -133,6 +172,7 @@ ODD = {
         ),
     ),
     "a foreign partition": replace(record_of(OTHER, "text", 1, 0), partition=SHARD),
+    "a partition that somebody has added": replace(record_of(OTHER, "text", 1, 0), partition=SHARDS),
     "no value": _odd(0, value=None),
     "one mebibyte": _odd(0, value=b"x" * 1_048_576),
 }
