@@ -1,7 +1,6 @@
 """Connections to Kafka: settings that every producer and consumer of the platform shares, in one place."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -51,10 +50,7 @@ class Broker:
             await producer.start()
             yield producer
         finally:
-            # While the broker is down, stop() would flush without end; what is not acknowledged is published again.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(STOP_S):
-                    await producer.stop()
+            await _discard(producer)
 
     async def wait(self, client: str) -> None:
         """Return once the cluster answers; until then look once a second."""
@@ -109,6 +105,24 @@ class Broker:
             yield consumer
         finally:
             await consumer.stop()
+
+
+async def _discard(producer: AIOKafkaProducer) -> None:
+    """Stop it, whatever the broker does. What is not acknowledged is published again, by another producer.
+
+    While a broker does not answer, stop() flushes without end, and cancelled there it would leave a sender behind that
+    goes on sending, long after others have published what it holds.
+    """
+    try:
+        async with asyncio.timeout(STOP_S):
+            await producer.stop()
+    except TimeoutError:
+        await producer.client.close()
+        sender = producer._sender.sender_task
+        while not sender.done():
+            # Once is not enough: it waits for requests in hand, and these for metadata that nobody fetches any more.
+            sender.cancel()
+            await asyncio.sleep(0)
 
 
 @dataclass

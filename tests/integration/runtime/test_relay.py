@@ -1,6 +1,7 @@
 """The relay publishes each shard in order and moves its cursor after Kafka's word, whoever dies or sleeps."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +16,7 @@ from shared.runtime.metrics import Metrics
 from shared.runtime.relay import LOOK_S, Relay
 from shared.runtime.sealing import Kek, new_data_key
 from shared.topics import KEYS, SHARDS, topic_of
-from tests.ground import empty_topics
+from tests.ground import empty_topics, frozen
 from tests.integration.runtime.stage import NOWHERE, Killed, Stage, command
 from tests.integration.runtime.toy import NAME, name
 from tests.integration.runtime.wire import first_seen, read_topic, running, sequences, soon
@@ -302,3 +303,14 @@ async def test_a_relay_that_is_told_to_end_at_the_moment_it_is_woken_ends(ground
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert done, "the cancellation was swallowed"
+
+
+async def test_a_producer_that_is_given_up_while_the_broker_stands_still_sends_nothing_more(ground: Ground) -> None:
+    async with AsyncExitStack() as lent:
+        producer = await lent.enter_async_context(Broker(ground.bootstrap_servers).producer(NAME))
+        await producer.send_and_wait(TOPIC, b"acknowledged", partition=0)
+        with frozen(ground.kafka):
+            await producer.send(TOPIC, b"never acknowledged", partition=0)
+            await lent.aclose()
+            done, _ = await asyncio.wait([producer._sender.sender_task], timeout=60)
+    assert done
