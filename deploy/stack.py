@@ -181,6 +181,7 @@ class Stack:
             "DATA_DIR": str(self.directory / "faust"),
             "REGISTER_URL": self.outside.register_url,
             "VNPAY_PAY_URL": self.outside.payment_page,
+            "VNPAY_RETURN_URL": "https://dichvucong.example/payment/return",
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self.outside.smtp_port),
             **self.settings,

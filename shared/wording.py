@@ -72,6 +72,7 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "wrong-type": Text("giá trị sai kiểu", "a value of another type is expected"),
         "malformed": Text("không đúng dạng quy định", "not in the required form"),
         "malformed.email": Text("phần trước @ có nhiều nhất 64 ký tự", "the part before @ has at most 64 characters"),
+        "malformed.encoded": Text("địa chỉ không được chứa “=?”", "an address does not contain “=?”"),
         "malformed.date": Text("ngày có dạng YYYY-MM-DD", "a date has the form YYYY-MM-DD"),
         "malformed.time": Text(
             "thời điểm có dạng YYYY-MM-DDThh:mm:ss+hh:mm, hoặc Z cho giờ UTC",

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from services.intake import commands
 from services.intake.state import State
 from services.intake.timeline import summary, timeline
 from shared.errors import Fault, Refused
 from shared.events.base import Actor, Digest, Model, Paper, SealedApplicant, WaiverClaim, Word
-from shared.law.application import Applicant, Application, Papers, Part
+from shared.law.application import Applicant, Application, Papers, Part, named_once
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
@@ -42,7 +42,7 @@ class CorrectionBody(Part):
 class RequestBody(Model):
     """What an officer asks for."""
 
-    papers: tuple[Word, ...] = Field((), max_length=50)
+    papers: Annotated[tuple[Word, ...], Field(max_length=50), AfterValidator(named_once)] = ()
     correct_applicant: bool = False
     note: str | None = Field(None, max_length=2000)
 
@@ -191,7 +191,9 @@ class IntakeApi:
     async def _visible(self, dossier: UUID, client: Client) -> State:
         """The state, if this client may know of it; otherwise it does not exist for them."""
         state = await self.states.one(dossier)
-        if state is None or client.name != state.intake.client and client.unit != state.intake.agency:
+        if state is None or not (
+            client.unit == state.intake.agency or state.intake.is_filed_by(client.name, client.unit)
+        ):
             raise Refused("DOS-SEC-002")
         return state
 

@@ -42,7 +42,7 @@ class CorrectApplicant(Command):
 
 
 class RequestSupplement(Command):
-    """Ask, once, for all that is missing."""
+    """Ask for papers, corrected data or both. That all that is missing is in it is the officer's duty (C7)."""
 
     papers: tuple[Word, ...]
     correct_applicant: bool

@@ -109,7 +109,7 @@ def _correction(state: State, applicant: Any, by: Actor) -> said.ApplicantCorrec
 
 
 def on_request_supplement(law: Catalogue, state: State, asked: Message[RequestSupplement]) -> Decision:
-    """Ask for everything at once; the citizen has 7 working days (C7)."""
+    """Ask for what the officer names, one request at a time; the citizen has 7 working days (C7)."""
     command = asked.body
     _in_charge(state, command.by)
     _legal(state, command.by, "request-supplement")
@@ -204,8 +204,8 @@ def on_return(law: Catalogue, state: State, asked: Message[ReturnResult]) -> Dec
 
 
 def _owned(state: State, by: Actor) -> None:
-    """Only the client that filed a dossier may change it; others do not learn that it exists."""
-    if state.intake.status is None or state.intake.client != by.name:
+    """Only who stands for the filer of a dossier may change it; others do not learn that it exists."""
+    if state.intake.status is None or not state.intake.is_filed_by(by.name, by.unit):
         raise Refused("DOS-SEC-002")
 
 
@@ -226,7 +226,7 @@ def _legal(state: State, by: Actor, step: str) -> None:
 def possible_steps(state: State, by: Actor) -> tuple[str, ...]:
     """What this person may do with the dossier now, by the one table of statuses and by whose dossier it is."""
     filed = state.intake
-    steps = dict(FILERS_STEPS) if filed.client == by.name else {}
+    steps = dict(FILERS_STEPS) if filed.is_filed_by(by.name, by.unit) else {}
     if by.unit is not None and by.unit == filed.agency:
         steps |= OFFICERS_STEPS
     possible = [step for step, event in steps.items() if allowed(filed.status, event)]

@@ -61,6 +61,15 @@ class Filed(Part):
     refused_for: str | None = None
     due_at: datetime | None = None
 
+    def is_filed_by(self, name: str, unit: str | None) -> bool:
+        """Whether somebody called `name`, of this unit if an officer, stands for the filer: the client that filed, or
+        any officer of the unit at whose counter an officer took the application in.
+        """
+        filer = self.steps[0].by if self.steps else None
+        if filer is None or filer.unit is None:
+            return self.client == name
+        return filer.unit == unit
+
 
 class Identity(Part):
     """What verification has said, of the newest applicant data that it has spoken of."""

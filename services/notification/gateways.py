@@ -2,6 +2,7 @@
 A stable Message-ID makes repeats recognisable.
 """
 
+import re
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -49,12 +50,18 @@ class SmtpServer:
     timeout_s: float = 10.0
 
     async def send(self, mail: Mail) -> None:
-        """Hand one mail over. A 5yz to RCPT TO or DATA is final for this mail; before that it is said to us, whoever
-        the mail is for, and every mail waits until our settings or the server are mended.
+        """Hand one mail over. An address that is not a plain one, and a 5yz to RCPT TO or DATA, is final for this mail;
+        a no before the recipient is named is said to us, whoever the mail is for, and every mail waits until our
+        settings or the server are mended.
         """
+        if _PLAIN.fullmatch(mail.to) is None or _ENCODED in mail.to:
+            raise FinalNo("address")
         try:
             await aiosmtplib.send(
                 self._message(mail),
+                # Said, not left to be read out of the headers: the envelope names nobody but the applicant.
+                sender=self.sender,
+                recipients=[mail.to],
                 hostname=self.host,
                 port=self.port,
                 # Said in EHLO; left out, the library would ask the resolver for our name before each mail.
@@ -79,6 +86,12 @@ class SmtpServer:
         message.set_content(mail.text)
         return message
 
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PLAIN = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+"""A mailbox without quotes and comments (RFC 5321, 4.1.2: Dot-string "@" Domain). No other has one meaning only."""
+_ENCODED = "=?"
+"""How an encoded word begins (RFC 2047): the headers of `email` decode it, even into another address."""
 
 _NOT_LET_IN = frozenset({530, 534, 535, 538})
 """We did not log in as the server wants it (RFC 4954, 6); it may say so to any command."""

@@ -63,13 +63,15 @@ it. If a fee is due, this time begins again once you have paid.""",
 {pay_url}
 
 Khi khoản nộp được ghi nhận, ông/bà sẽ nhận được thông báo; từ lúc đó cơ quan có 8 giờ làm việc để tiếp nhận, đề nghị \
-bổ sung hoặc từ chối hồ sơ. Hồ sơ chưa được tiếp nhận khi chưa nộp phí, lệ phí.""",
+bổ sung hoặc từ chối hồ sơ. Nếu hồ sơ đang chờ ông/bà bổ sung, thời hạn này tính từ khi bổ sung đủ. Hồ sơ chưa được \
+tiếp nhận khi chưa nộp phí, lệ phí.""",
         "en": """Before your application can be accepted, a fee is due: {amount}.
 Please pay online on this page:
 {pay_url}
 
 You will be told when the payment has been recorded; from then the agency has 8 working hours to accept the \
-application, ask for what is missing, or refuse it. It is not accepted before the fee is paid.""",
+application, ask for what is missing, or refuse it. If something is still awaited from you, this time begins when it \
+has come. The application is not accepted before the fee is paid.""",
     },
     "payment-received": {
         "vi": """Đã nhận {amount} phí, lệ phí cho hồ sơ của ông/bà. Ông/bà không phải nộp lại.
@@ -105,12 +107,12 @@ There is nothing more for you to do now. You will be told when the result is rea
         "vi": """Cơ quan không tiếp nhận hồ sơ của ông/bà.
 Lý do: {reason}
 {note}
-Khi đã khắc phục lý do nêu trên, ông/bà có thể nộp hồ sơ mới. Nếu không đồng ý, ông/bà có quyền khiếu nại theo Luật \
+{then} Nếu không đồng ý, ông/bà có quyền khiếu nại theo Luật \
 Khiếu nại 02/2011/QH13.""",
         "en": """The agency does not accept your application.
 Reason: {reason}
 {note}
-You can file a new application once this has been put right. If you do not agree, you have the right to complain under \
+{then} If you do not agree, you have the right to complain under \
 the Law on Complaints (Luật Khiếu nại 02/2011/QH13).""",
     },
     "result": {
@@ -150,13 +152,17 @@ _MISSING: Mapping[Locale, str] = {
     "vi": "\nHồ sơ còn thiếu:\n{papers}\n"
     "Đề nghị ông/bà chuẩn bị; thời hạn và nơi gửi sẽ được nêu trong đề nghị bổ sung của cơ quan.\n",
     "en": "\nStill missing:\n{papers}\n"
-    "Please prepare it; the agency's request will tell you where to send it and until when.\n",
+    "Please prepare what is listed; the agency's request will tell you where to send it and until when.\n",
 }
 _NOTE: Mapping[Locale, str] = {
     "vi": "\nGhi chú của cán bộ tiếp nhận:\n{note}\n",
     "en": "\nNote of the officer:\n{note}\n",
 }
 _BASIS: Mapping[Locale, str] = {"vi": "\nCăn cứ: {basis}", "en": "\nLegal basis: {basis}"}
+_THEN: Mapping[Locale, str] = {
+    "vi": "Khi đã khắc phục lý do nêu trên, ông/bà có thể nộp hồ sơ mới.",
+    "en": "You can file a new application once this has been put right.",
+}
 _PROCEDURE: Mapping[Locale, str] = {"vi": "{name} (mã thủ tục {code})", "en": "{name} (procedure {code})"}
 _AGENCY: Mapping[Locale, str] = {"vi": "{name} (mã đơn vị {code})", "en": "{name} (unit {code})"}
 
@@ -201,6 +207,7 @@ def text(law: Catalogue, owed: Owed, recipient: Recipient, name: str, note: str 
         missing=_MISSING[locale].format(papers=papers) if papers else "",
         wanted="\n".join(filter(None, (papers, _correction(facts, locale)))),
         reason=_reason(law, facts.reason, locale),
+        then=_then(law, facts.reason, locale),
         note=_NOTE[locale].format(note=indent(note.strip(), "  ")) if note.strip() else "",
     )
     return _FRAME[locale].format(
@@ -231,6 +238,12 @@ def _reason(law: Catalogue, code: str | None, locale: Locale) -> str:
     known = law.reasons.get(code or "")
     basis = _BASIS[locale].format(basis=known.basis) if known and known.basis else ""
     return _name(known, code or "", locale) + basis
+
+
+def _then(law: Catalogue, code: str | None, locale: Locale) -> str:
+    """What the applicant can do after a refusal: as the reason has it, else file again."""
+    known = law.reasons.get(code or "")
+    return (known and known.then(locale)) or _THEN[locale]
 
 
 def _listed(lines: Iterator[str]) -> str:

@@ -6,8 +6,10 @@ from shared.runtime.settings import Settings
 
 
 class PaymentSettings(Settings):
-    """The bank's page and our terminal there; the shared secret lies in the secret file `vnpay_secret`."""
+    """The bank's page, our terminal there, and where it sends people back; the shared secret lies in the secret file
+    `vnpay_secret`.
+    """
 
     vnpay_pay_url: str = Field(pattern=r"^https?://[^\s]+$")
     vnpay_terminal: str = Field("DOSSIER1", pattern=r"^[A-Z0-9]{8}$")
-    vnpay_return_url: str = Field("https://dichvucong.example/payment/return", pattern=r"^https?://[^\s]+$")
+    vnpay_return_url: str = Field(pattern=r"^https?://[^\s]+$")

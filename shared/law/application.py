@@ -56,6 +56,8 @@ _UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def _local_part(email: str) -> str:
     if len(email.partition("@")[0]) > 64:  # RFC 5321, 4.5.3.1.1
         raise _wrong("malformed.email")
+    if "=?" in email:  # an encoded word (RFC 2047), which mail programs decode to another address or stumble over
+        raise _wrong("malformed.encoded")
     return email
 
 
@@ -96,8 +98,13 @@ def _within_the_calendar(at: datetime) -> datetime:
 
 
 def _each_once(papers: tuple["Paper", ...]) -> tuple["Paper", ...]:
-    codes = [paper.code for paper in papers]
-    if len(set(codes)) < len(codes):
+    named_once(tuple(paper.code for paper in papers))
+    return papers
+
+
+def named_once(papers: tuple[str, ...]) -> tuple[str, ...]:
+    """A validator of names of papers: none may stand there twice."""
+    if len(set(papers)) < len(papers):
         raise _wrong("duplicate-paper")
     return papers
 

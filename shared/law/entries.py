@@ -64,9 +64,24 @@ class Named(Entry):
 
 
 class Reason(Named):
-    """A reason for a refusal at the door; its names are whole sentences."""
+    """A reason for a refusal at the door; its names are whole sentences.
+
+    `then_vi`, `then_en`: what the applicant can do, where it is not to put something right and file again.
+    """
 
     basis: Text | None = None
+    then_vi: Text | None = None
+    then_en: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_the_same_in_both_languages(self) -> Self:
+        if (self.then_vi is None) != (self.then_en is None):
+            raise ValueError("then_vi and then_en go together")
+        return self
+
+    def then(self, locale: Locale) -> str | None:
+        """What the applicant can do, in the reader's language."""
+        return self.then_vi if locale == "vi" else self.then_en
 
 
 class Agency(Dated):

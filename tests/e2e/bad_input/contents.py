@@ -1,10 +1,12 @@
-"""Rows of applications that the law does not know, that say what is not theirs to say, or have many faults at once."""
+"""Rows of applications that the law does not know, that say what is not theirs to say, or have many faults at once;
+and of an officer's request that names a paper twice.
+"""
 
 import json
 
 from tests.e2e.bad_input.answers import FAULTS, MARK, OFFICER
 from tests.e2e.bad_input.applications import CLAIM, DROP, GOOD, but
-from tests.e2e.bad_input.rows import Row, wrong
+from tests.e2e.bad_input.rows import Row, act, wrong
 
 LAW = (
     wrong("an unknown procedure", "/procedure", "9.999999", "unknown-procedure"),
@@ -35,6 +37,20 @@ LAW = (
     Row("no pages and two other faults", *FAULTS,
         ("/applicant/phone malformed", "/copies out-of-range", "/pages pages-required"),
         but({"/procedure": "2.000815", "/channel": "direct", "/copies": -1, "/applicant/phone": "1"})),
+)  # fmt: skip
+
+ADDRESSES = tuple(
+    wrong(f"an e-mail address that {name}", "/applicant/email", address, "malformed")
+    for name, address in (
+        ("is an encoded word of nothing", "=?utf-8?b??=@example.com"),
+        ("hides a line end in an encoded word", "=?utf-8?b?YQ0KQmNjOiB4QHkudm4NCg==?=@example.com"),
+        ("decodes to another", "=?utf-8?q?a?=@example.com"),
+    )
+)
+
+ASKED = (
+    Row("a request for a paper twice", *FAULTS, ("/papers duplicate-paper",), {"papers": ["photo", "photo"]}, OFFICER,
+        path=act("request-supplement", "registered")),
 )  # fmt: skip
 
 RECEIPT = (

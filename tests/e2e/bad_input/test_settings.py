@@ -53,6 +53,8 @@ OWN = (
     ("verification", "REGISTER_URL", "ftp://register.example"),
     ("payment", "VNPAY_PAY_URL", None),
     ("payment", "VNPAY_TERMINAL", "shop"),
+    ("payment", "VNPAY_RETURN_URL", None),
+    ("payment", "VNPAY_RETURN_URL", "dichvucong.example"),
     ("notification", "SMTP_HOST", None),
     ("notification", "SMTP_HOST", ""),
     ("notification", "SMTP_PORT", "0"),

@@ -1,8 +1,11 @@
-"""What each answer of a mail server comes to, by the command that it answers; said by a real server over a socket."""
+"""What each answer of a mail server comes to, by the command that it answers; said by a real server over a socket.
+And that the server hears of nobody but the applicant.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -14,11 +17,15 @@ FINE = {"greeting": 220, "EHLO": 250, "HELO": 250, "MAIL": 250, "RCPT": 250, "DA
 
 
 class Server:
-    """A mail server that answers each command with the code it is told, and keeps what comes behind a 354."""
+    """A mail server that answers each command with the code it is told, and keeps what comes behind a 354.
+
+    `heard` are the commands that it was given.
+    """
 
     def __init__(self, codes: Mapping[str, int | None]) -> None:
         self.codes: Mapping[str, int | None] = {**FINE, **codes}
         self.kept: list[bytes] = []
+        self.heard: list[str] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it or we hang up."""
@@ -39,6 +46,7 @@ class Server:
             if not line:
                 return
             self.kept += [line] if in_data else []
+            self.heard += [] if in_data else [line.decode().strip()]
             said = "." if in_data else line.split()[0].decode().upper()
 
 
@@ -121,3 +129,45 @@ async def test_a_server_that_is_not_there_is_tried_again() -> None:
         pass
     with pytest.raises(Transient, match="no answer"):
         await server.send(MAIL)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mau@example.vn", "mau+ho-so=1@example.vn", "?mau=@example.vn", "a" * 64 + "@" + ("b" * 60 + ".") * 3 + "vn"],
+)
+async def test_the_envelope_and_the_mail_name_the_applicant_as_the_address_is_written(address: str) -> None:
+    server = Server({})
+    async with listening_to(server) as adapter:
+        await adapter.send(replace(MAIL, to=address))
+    assert [said for said in server.heard if said.startswith("RCPT")] == [f"RCPT TO:<{address}>"]
+    assert [said.split()[1] for said in server.heard if said.startswith("MAIL")] == ["FROM:<dossier@dvc.example>"]
+    (kept,) = server.kept
+    assert f"\r\nTo: {address}\r\n".encode() in kept
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "=?utf-8?b??=@example.vn",
+        "=?utf-8?b?YQ0KQmNjOiB4QHkudm4NCg==?=@example.vn",
+        "=?utf-8?q?a?=@example.vn",
+        "=?utf-8?q?m=E1=BA=ABu?=@example.vn",
+        "a.=?utf-8?q?b?=@example.vn",
+        "mẫu@example.vn",
+        "mau@example.vn, other@example.vn",
+        "mau@example.vn\r\nBcc: other@example.vn",
+        "mau@example.vn> NOTIFY=NEVER",
+        '"other@example.vn"@example.vn',
+        "mau(other)@example.vn",
+        "mau@other@example.vn",
+        "mau",
+        "@",
+        "",
+    ],
+)
+async def test_an_address_that_has_another_meaning_or_none_is_final_and_never_said_to_the_server(address: str) -> None:
+    server = Server({})
+    async with listening_to(server) as adapter:
+        with pytest.raises(FinalNo, match="^address$"):
+            await adapter.send(replace(MAIL, to=address))
+    assert server.heard == []

@@ -8,6 +8,8 @@ import pytest
 
 from deploy.demo import __main__ as demo
 from deploy.demo.asked import arguments, given
+from deploy.demo.data import write_lines
+from deploy.local.ground import External
 from deploy.simulators.process import NotStarted
 
 PERSON = {"id_number": "001090000001", "full_name": "Lê Thị An", "date_of_birth": "1990-01-01", "gender": "female"}
@@ -56,6 +58,26 @@ def test_a_good_register_is_handed_on_whole_and_nothing_is_said(files: tuple[Pat
     found = given(asked(files), tmp_path / "run")
     assert (found.people, found.fault) == ({PERSON["id_number"]: PERSON}, "")
     assert [json.loads(line) for line in found.register.read_text().splitlines()] == [PERSON]
+
+
+def test_people_who_were_given_are_for_their_owner_only_and_gone_when_a_demonstration_begins_anew(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    register = given(asked(files), folder).register
+    assert [f"{path.stat().st_mode & 0o777:o}" for path in (register, register.parent)] == ["600", "700"]
+    demo._begin_anew(folder, External())
+    kept = [path for path in folder.rglob("*") if path.is_file() and PERSON["full_name"] in path.read_text()]
+    assert kept == []
+
+
+def test_a_file_of_people_that_others_could_read_is_theirs_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "register.jsonl"
+    path.write_text("before")
+    path.chmod(0o644)
+    write_lines(path, [PERSON])
+    assert f"{path.stat().st_mode & 0o777:o}" == "600"
+    assert json.loads(path.read_text()) == PERSON
 
 
 def test_bad_lines_of_a_register_are_named_without_their_values_and_the_good_ones_handed_on(

@@ -85,7 +85,10 @@ def _paper(media_type: str) -> dict[str, Any]:
     return {"code": "photo", "sha256": "0" * 64, "size": 1, "media_type": media_type}
 
 
-@for_all(words=st.lists(st.from_regex(base.Word.__metadata__[0].pattern[1:-1], fullmatch=True), max_size=MAX_PAPERS))  # type: ignore[attr-defined]
+_WORDS = st.from_regex(base.Word.__metadata__[0].pattern[1:-1], fullmatch=True)  # type: ignore[attr-defined]
+
+
+@for_all(words=st.lists(_WORDS, max_size=MAX_PAPERS, unique=True))
 def test_every_request_that_the_door_takes_can_be_said(words: list[str]) -> None:
     asked = RequestBody(papers=tuple(words), correct_applicant=True)
     command = RequestSupplement(papers=asked.papers, correct_applicant=True, note=None, by=officer())

@@ -18,11 +18,13 @@ from tests.controls import (
     officer,
     return_result,
     start_processing,
+    supplement_requested,
 )
 from tests.deciders import INTAKE
 from tests.given import given
 from tests.unit.intake.stages import ACCEPTABLE, STAGES
 
+COLLEAGUE = officer(name="officer-b")
 POSSIBLE: Mapping[Status, tuple[Sequence[str], Sequence[str]]] = {
     Status.REGISTERED: (["correction"], ["request-supplement", "accept", "refuse"]),
     Status.SUPPLEMENT_REQUESTED: (["supplement"], []),
@@ -55,6 +57,29 @@ def test_whoever_has_nothing_to_do_with_a_dossier_has_no_step(status: Status, by
 def test_an_officer_who_took_the_application_in_at_the_counter_has_both() -> None:
     at_the_counter = given(INTAKE, [dossier_submitted(by=officer())]).state
     assert set(possible_steps(at_the_counter, officer())) == {"correction", "request-supplement", "accept", "refuse"}
+
+
+def test_every_officer_of_a_unit_has_the_filers_steps_of_what_a_colleague_took_in_at_the_counter() -> None:
+    at_the_counter = [dossier_submitted(by=officer())]
+    filed = given(INTAKE, at_the_counter).state
+    awaited = given(INTAKE, [*at_the_counter, supplement_requested()]).state
+    assert set(possible_steps(filed, COLLEAGUE)) == {"correction", "request-supplement", "accept", "refuse"}
+    assert possible_steps(awaited, COLLEAGUE) == ("supplement",)
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        officer(unit="H26.33.05"),
+        officer(name="officer-b", unit="H26.33.05"),
+        citizen(name=officer().name),
+        citizen(),
+        citizen(role="importer"),
+    ],
+    ids=["moved away", "another unit's", "a client of the same name", "a citizen", "an importer"],
+)
+def test_nobody_outside_the_unit_has_a_step_of_what_was_taken_in_at_its_counter(by: Actor) -> None:
+    assert possible_steps(given(INTAKE, [dossier_submitted(by=officer())]).state, by) == ()
 
 
 def test_the_refusal_of_a_correction_names_the_supplement_that_may_carry_it() -> None:

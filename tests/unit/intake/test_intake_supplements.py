@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.events.base import Event, Model
+from services.intake.api import RequestBody
+from shared.errors import Refused
+from shared.events.base import Actor, Event, Model
 from shared.lifecycle import Status
+from shared.runtime.http import Body, parse
 from tests.controls import (
     AT,
     applicant,
@@ -83,6 +86,13 @@ def test_a_request_that_asks_for_nothing_is_refused() -> None:
     given(INTAKE, [LACKING]).when(nothing).then_refused("DOS-INT-013")
 
 
+def test_a_request_that_names_a_paper_twice_is_refused_at_the_door() -> None:
+    assert parse(RequestBody, Body({"papers": ["photo", "other-papers"]})).papers == ("photo", "other-papers")
+    with pytest.raises(Refused) as refused:
+        parse(RequestBody, Body({"papers": ["photo", "other-papers", "photo"]}))
+    assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/papers", "duplicate-paper")]
+
+
 def test_nothing_more_is_asked_for_while_an_answer_is_awaited() -> None:
     asked = given(INTAKE, [LACKING]).when(request_supplement()).then(supplement_requested())
     asked.when(request_supplement()).then_refused("DOS-INT-010", "/status")
@@ -146,6 +156,26 @@ def test_data_are_not_corrected_by_themselves_in_any_later_status(status: Status
 @pytest.mark.parametrize("events", [(), (LACKING,), (LACKING, supplement_requested())])
 def test_who_has_not_filed_a_dossier_does_not_learn_that_it_exists(asked: Model, events: tuple[Event, ...]) -> None:
     given(INTAKE, events).when(asked).then_refused("DOS-SEC-002")
+
+
+def test_a_colleague_takes_in_what_is_brought_to_the_counter_where_the_dossier_was_filed() -> None:
+    colleague = officer(name="officer-b")
+    filed = given(INTAKE, [dossier_submitted(papers=(paper(),), missing_papers=("residence-papers",), by=officer())])
+    filed.when(correct_applicant(by=colleague)).then(applicant_corrected(by=colleague))
+    asked = filed.when(request_supplement()).then(supplement_requested())
+    asked.when(supply_dossier(by=colleague)).then(supplement_received(by=colleague))
+
+
+@pytest.mark.parametrize("by", [officer(name="officer-b", unit="H26.33.05"), citizen()])
+def test_nobody_else_takes_in_what_belongs_to_a_dossier_of_the_counter(by: Actor) -> None:
+    asked = given(INTAKE, [dossier_submitted(by=officer()), supplement_requested()])
+    asked.when(supply_dossier(by=by)).then_refused("DOS-SEC-002")
+    asked.when(correct_applicant(by=by)).then_refused("DOS-SEC-002")
+
+
+def test_an_officer_does_not_act_for_the_citizen_who_filed_online() -> None:
+    asked = given(INTAKE, [LACKING, supplement_requested()])
+    asked.when(supply_dossier(by=officer())).then_refused("DOS-SEC-002")
 
 
 @pytest.mark.parametrize("by", [officer(unit="H26.33.05"), officer(unit=None), citizen()])

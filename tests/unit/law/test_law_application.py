@@ -3,6 +3,8 @@
 import unicodedata
 from copy import deepcopy
 from datetime import date, timedelta, timezone
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Any
 
 import pytest
@@ -134,6 +136,10 @@ def test_a_name_is_kept_composed_and_without_surrounding_spaces() -> None:
         ("/applicant/email", "a..b@example.com", "malformed"),
         ("/applicant/email", "a@example.com\r\nBcc: b@example.com", "malformed"),
         ("/applicant/email", "a" * 65 + "@example.com", "malformed"),
+        ("/applicant/email", "=?utf-8?b??=@example.com", "malformed"),
+        ("/applicant/email", "=?utf-8?b?YQ0KQmNjOiB4QHkudm4NCg==?=@example.com", "malformed"),
+        ("/applicant/email", "=?utf-8?q?a?=@example.com", "malformed"),
+        ("/applicant/email", "a.=?utf-8?q?b?=@example.com", "malformed"),
         ("/applicant/email", "a@" + "b" * 60 + ".example" * 30 + ".com", "too-long"),
         ("/applicant/locale", "fr", "malformed"),
         ("/applicant/nickname", "x", "unknown-field"),
@@ -246,6 +252,32 @@ JSON = st.recursive(
 def test_whatever_stands_in_a_field_is_read_or_told_but_never_stumbled_over(field: str, value: Any) -> None:
     told = examine(body(**{field: value}), CATALOGUE, TODAY)
     assert isinstance(told, Application) or told
+
+
+_ATOMS = st.from_regex(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}", fullmatch=True)
+_ENCODED_WORDS = st.tuples(
+    st.sampled_from(["utf-8", "us-ascii", "utf-8*en", "x", ""]),
+    st.sampled_from("bBqQx"),
+    st.from_regex(r"[A-Za-z0-9+/=_]{0,24}", fullmatch=True),
+).map("=?{0[0]}?{0[1]}?{0[2]}?=".format)
+_ADDRESSES = st.lists(_ATOMS | _ENCODED_WORDS, min_size=1, max_size=3).map(lambda atoms: f"{'.'.join(atoms)}@e.vn")
+
+
+@given(_ADDRESSES)
+def test_an_address_that_is_taken_is_read_by_mail_programs_as_it_was_written(address: str) -> None:
+    told = examine(changed("/applicant/email", address), CATALOGUE, TODAY)
+    if isinstance(told, tuple):
+        assert found(told) == [("/applicant/email", "malformed")]
+        return
+    message = EmailMessage()
+    message["To"] = address
+    assert [one.addr_spec for one in message["To"].addresses] == [address]
+    assert message.as_string(policy=SMTP) == f"To: {address}\r\n\r\n"
+
+
+@pytest.mark.parametrize("local", ["an+so=1", "a=", "?a", "a?=", "o'neil", "{an|binh}", "a" * 64])
+def test_an_unusual_address_that_is_no_encoded_word_is_taken(local: str) -> None:
+    assert isinstance(examine(changed("/applicant/email", f"{local}@example.com"), CATALOGUE, TODAY), Application)
 
 
 @given(st.datetimes(), st.integers(-23, 23))

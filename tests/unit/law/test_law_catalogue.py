@@ -168,6 +168,7 @@ def test_one_agency_may_sit_on_saturday_mornings_alone(folder: Path, edit: Edit)
         ("papers.yaml", "name_vi: Ảnh chân dung, ", "", "papers.yaml: photo: name_vi"),
         ("reasons.yaml", "code: duplicate", "code: incomplete", "reasons.yaml: incomplete: listed 2 times"),
         ("reasons.yaml", "  basis:", "  base:", "reasons.yaml: not-competent: base"),
+        ("reasons.yaml", "  then_vi:", "  # then_vi:", "reasons.yaml: not-competent: Value error, then_vi and then_en"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_told_by_file_and_entry(

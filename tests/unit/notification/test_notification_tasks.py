@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notification.gateways import FinalNo, Mail
+from services.notification.gateways import FinalNo, Mail, SmtpServer
 from services.notification.rules import SendMail
 from services.notification.tasks import send_mail
 from shared.errors import KeyNotHere, Transient
@@ -62,6 +62,14 @@ async def test_what_the_officer_wrote_is_opened_for_the_mail_alone(event: Callab
 async def test_a_final_no_of_the_server_is_an_outcome_with_its_reason() -> None:
     refused = await send_mail(Server(FinalNo("smtp-550")), HERE, LAW, "dvc.example", JOB)
     assert refused == controls.mail_refused(reason="smtp-550")
+
+
+@pytest.mark.parametrize("address", ["=?utf-8?b??=@e.vn", "=?utf-8?b?YQ0KQmNjOiB4QHkudm4NCg==?=@e.vn"])
+async def test_a_stored_address_that_no_mail_can_be_sent_to_is_undeliverable(address: str) -> None:
+    stored = controls.recipient(full_name=RECIPIENT.full_name, email=sealed_field("applicant.email", address))
+    job = replace(JOB, payload=SendMail(owed=owed(), recipient=stored))
+    nowhere = SmtpServer("127.0.0.1", 1, "dossier@dvc.example")
+    assert await send_mail(nowhere, HERE, LAW, "dvc.example", job) == controls.mail_refused(reason="address")
 
 
 async def test_a_destroyed_key_is_an_outcome_and_no_mail_goes_out() -> None:

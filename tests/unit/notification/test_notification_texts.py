@@ -17,6 +17,7 @@ from tests.controls import (
     PROCEDURE,
     dossier_refused,
     dossier_submitted,
+    fee_paid,
     payment_requested,
     recipient,
     supplement_requested,
@@ -91,6 +92,23 @@ def test_money_is_told_as_people_of_each_language_write_it() -> None:
     asked = owed(payment_requested(amount_vnd=1_234_567))
     assert "phí, lệ phí: 1.234.567 đồng" in _body(asked, "vi")
     assert "1,234,567 VND" in _body(asked, "en")
+
+
+@EVERYWHERE
+def test_who_pays_while_a_supplement_is_awaited_is_told_that_the_limit_begins_with_the_supplement(
+    locale: Locale,
+) -> None:
+    awaited = {"vi": "Nếu hồ sơ đang chờ ông/bà bổ sung, thời hạn này", "en": "If something is still awaited from you"}
+    for event in (payment_requested(), fee_paid()):
+        assert awaited[locale] in _body(owed(event), locale)
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("reason", LAW.reasons)
+def test_who_is_refused_is_told_to_file_again_only_where_that_helps(reason: str, locale: Locale) -> None:
+    again = {"vi": "có thể nộp hồ sơ mới", "en": "can file a new application once this has been put right"}
+    helps = reason not in {"duplicate", "not-competent"}
+    assert (again[locale] in _body(owed(dossier_refused(reason=reason)), locale)) == helps
 
 
 def test_somebody_whom_the_register_does_not_know_is_not_told_of_a_difference() -> None:
