@@ -1,5 +1,6 @@
 """The acts behind the operator's commands. Each returns what is printed; what changes something is recorded."""
 
+import asyncio
 import getpass
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,16 +8,24 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
 
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, Poison, Unavailable
+from shared.events.envelope import open_record, read_envelope
+from shared.runtime.batch import Record
 from shared.runtime.deadletters import Open, redrive
 from shared.runtime.engine import Engine
 from shared.runtime.headers import headers_of, name_bytes
-from shared.topics import TOPICS
+from shared.runtime.kafka import Broker, read_range
+from shared.topics import TOPICS, topic_of
 
 Pool = asyncpg.Pool
 
 MAX_SEQUENCE = 2**63 - 1
+ASK_S = 30.0
+LOOKED_THROUGH = 1000
+"""Records behind where a shard stands among which the one that stopped it is looked for."""
 _WRITERS = {topic.writer for topic in TOPICS.values()}
 
 _SHOWN = """d.id, d.dossier_id, d.origin, d.topic, d.partition, d."offset", d.reason, d.error_code, d.error_type,
@@ -89,14 +98,20 @@ async def list_heard(pool: "Pool[asyncpg.Record]") -> Sequence[Mapping[str, Any]
     return [dict(row) for row in await pool.fetch("SELECT * FROM heard ORDER BY source, shard")]
 
 
-async def skip_heard(pool: "Pool[asyncpg.Record]", source: str, shard: int, sequence: int) -> Mapping[str, Any] | None:
+async def skip_heard(
+    pool: "Pool[asyncpg.Record]", source: str, shard: int, sequence: int, broker: Broker | None = None
+) -> Mapping[str, Any] | None:
     """Let a stopped shard go on behind `sequence`, whatever is missing up to it. None if there is no such shard.
 
     The chain begins anew there: the next record is taken whatever its `previous` is. To take what follows a fork,
-    skip to where the shard stands. Raises Misconfigured for a way back, which would do everything twice.
+    skip to where the shard stands. Raises Misconfigured for a way back, which would do everything twice, and, if a
+    `broker` can be asked, for a way beyond an event that lies on the topic or will: it would be dropped as a repeat.
+    Raises Unavailable if the broker does not answer.
     """
     if source not in _WRITERS:
         return None  # the place of the last data key lies in the same table, and is nobody's to move
+    if broker is not None:
+        await _refuse_too_far(pool, broker, source, shard, sequence)
     async with pool.acquire() as conn, conn.transaction():
         before = await conn.fetchrow("SELECT * FROM heard WHERE source = $1 AND shard = $2 FOR UPDATE", source, shard)
         if before is None:
@@ -113,3 +128,29 @@ async def skip_heard(pool: "Pool[asyncpg.Record]", source: str, shard: int, sequ
             getpass.getuser(), orjson.dumps(detail).decode(),
         )  # fmt: skip
     return detail
+
+
+async def _refuse_too_far(pool: "Pool[asyncpg.Record]", broker: Broker, source: str, shard: int, sequence: int) -> None:
+    stands = await pool.fetchrow("SELECT * FROM heard WHERE source = $1 AND shard = $2", source, shard)
+    if stands is None or sequence <= stands["position"]:
+        return
+    partition, start = TopicPartition(topic_of(source), shard), stands["next_offset"]
+    try:
+        async with asyncio.timeout(ASK_S):
+            records = await read_range(broker, "operator", partition, start, start + LOOKED_THROUGH)
+    except (KafkaError, TimeoutError) as lost:
+        raise Unavailable("Kafka, which would tell what a skip leaves out") from lost
+    ahead = [one for one in map(_sequence, records) if one is not None and one > stands["position"]]
+    if ahead and sequence >= ahead[0]:
+        raise Misconfigured(
+            f"the event of sequence {ahead[0]} lies on the topic: a skip goes to {ahead[0] - 1} at most"
+        )
+    if not ahead and len(records) < LOOKED_THROUGH:
+        raise Misconfigured(f"the shard stands at {stands['position']} and no later event lies on the topic")
+
+
+def _sequence(record: Record) -> int | None:
+    try:
+        return read_envelope(open_record(record.headers, None)[0]).sequence
+    except Poison:
+        return None

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from deploy.local.ground import Ground
+from shared.errors import Misconfigured
 from shared.runtime.batch import Handled, Item, Record
+from shared.runtime.kafka import Broker
 from shared.runtime.listener import Listener
 from shared.runtime.operator import skip_heard
 from shared.topics import SHARDS
@@ -76,6 +78,27 @@ async def test_what_a_stopped_shard_lets_go_by_is_told_as_not_yet_heard(ground: 
     await listener.handle([log.say(ONE, f"behind {n}") for n in range(3)])
     assert set(listener.stopped) == {(WRITER, SHARD)}
     assert listener.let_go() == {TOPIC: 3}
+
+
+async def test_a_skip_does_not_go_beyond_an_event_that_lies_on_the_topic(ground: Ground, stage: Stage) -> None:
+    """A digit too many, and all that is there would be dropped as repeats, with no way back."""
+    log = Log()
+    first = log.say(ONE, "first")
+    log.sequences[SHARD] += 3
+    behind = log.say(ONE, "behind")
+    noise = replace(first, headers=(), value=b"noise")
+    await put(ground.bootstrap_servers, first, noise, behind)
+    listener = await _listener(ground, stage)
+    await listener.handle([first, replace(behind, offset=2)])
+    broker = Broker(ground.bootstrap_servers)
+    for beyond in (5, 40):
+        with pytest.raises(Misconfigured, match="sequence 5 lies on the topic: a skip goes to 4 at most"):
+            await skip_heard(stage.pool, WRITER, SHARD, beyond, broker)
+    assert await skip_heard(stage.pool, WRITER, SHARD, 4, broker) is not None
+    await listener.resume()
+    assert await _heard(stage) == ("first", "behind")
+    with pytest.raises(Misconfigured, match="stands at 5 and no later event"):
+        await skip_heard(stage.pool, WRITER, SHARD, 6, broker)
 
 
 async def test_the_place_of_the_last_data_key_is_not_moved_by_a_skip(ground: Ground, stage: Stage) -> None:
