@@ -28,16 +28,20 @@ from shared.topics import SHARDS, TOPICS, Topic, heard_by, topic_of
 log = structlog.get_logger(__name__)
 
 PIECE = 5000
+RESUME_EVERY_S = 1.0
 PIECE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class Stop:
-    """A shard that does not go on: why, where it stood (an operator moves that), and up to which offset it let go."""
+    """A shard that does not go on: why and at which record, where it stood (an operator moves that), up to which offset
+    it let go, and whether all before the record is still to be searched for what is missing.
+    """
 
-    kind: Break
+    broken: Broken
     stood: tuple[int, UUID | None]
     upto: int
+    unsearched: bool
 
 
 @dataclass
@@ -160,31 +164,21 @@ class Listener:
                 self.metrics.end_to_end.labels("heard").observe((now - item.record.timestamp).total_seconds())
 
     async def _mend(self, broken: Broken) -> list[Record]:
-        """A gap: read what is missing, from where we stand and then from the beginning. A fork, or still a gap:
-        stop.
+        """A gap: read what is missing, from where we stand. A fork, or still a gap: the shard stops, the others go on,
+        and `resume` searches from the topic's beginning, which takes as long as the topic is old.
         """
-        record = broken.record
+        record, gap = broken.record, broken.kind is Break.GAP
         key = (broken.envelope.writer, record.partition)
-        if broken.kind is Break.GAP:
-            heard = self.positions[key]
-            for start in (heard.next_offset, 0):
-                found = await self._reread(record, start)
-                if self._follows(found):
-                    return found
-        self.stopped[key] = Stop(broken.kind, self._stand(key), record.offset + 1)
+        if gap:
+            partition = TopicPartition(record.topic, record.partition)
+            found = await self._read(partition, self.positions[key].next_offset, record.offset)
+            if self._follows(found):
+                return found
+        self.stopped[key] = stop = Stop(broken, self._stand(key), record.offset + 1, unsearched=gap)
         self.metrics.gaps.set(len(self.stopped))
-        log.error(
-            "shard-stopped", kind=broken.kind.value, writer=key[0], shard=key[1], offset=record.offset,
-            sequence=broken.envelope.sequence, expected=broken.expected, event_id=str(broken.envelope.id),
-        )  # fmt: skip
+        if not gap:
+            _tell(stop)
         return []
-
-    async def _reread(self, record: Record, start: int) -> list[Record]:
-        """What lies between `start` and the record; from the beginning only what has not been heard yet."""
-        partition = TopicPartition(record.topic, record.partition)
-        position = self.positions[self._writer(record), record.partition].position
-        keep = partial(_follows_on, position) if start == 0 else partial(_follows_on, 0)
-        return await self._read(partition, start, record.offset, keep)
 
     async def _read(
         self, partition: TopicPartition, start: int, stop: int, keep: Callable[[Record], bool] = lambda record: True
@@ -201,21 +195,60 @@ class Listener:
         """Where a shard stands; without an id if an operator has skipped to there, be it to where it stood."""
         return self.positions[key].position, self.positions[key].last_event_id
 
+    async def run(self) -> None:
+        """Take up stopped shards as soon as they can go on, until cancelled."""
+        while True:
+            await asyncio.sleep(RESUME_EVERY_S)
+            if self.stopped:
+                await self.resume()
+
     async def resume(self) -> None:
-        """Take up shards that an operator has skipped on (`heard skip`): read what was let go by since they stopped."""
+        """Take up shards whose missing events are found, or that an operator has skipped on (`heard skip`): read what
+        was let go by since they stopped.
+        """
+        for key in [key for key, stop in self.stopped.items() if stop.unsearched]:
+            await self._search(key, self.stopped[key])
         async with self._lock:
             await insist(self.reload, self.engine.on_lost)
             for key in [key for key in self.stopped if self._stand(key) != self.stopped[key].stood]:
                 stop = self.stopped.pop(key)
                 self.metrics.gaps.set(len(self.stopped))
-                await self._catch_up(key, stop.upto)
+                await self._catch_up(key, stop)
 
-    async def _catch_up(self, key: tuple[str, int], stop: int) -> None:
-        """Hear one shard up to an offset, a piece at a time: it may have stood still for days."""
+    async def _search(self, key: tuple[str, int], stop: Stop) -> None:
+        """Look for what is missing from the topic's beginning, beside the shards that go on."""
+        record = stop.broken.record
+        partition = TopicPartition(record.topic, record.partition)
+        found = await self._read(partition, 0, record.offset, partial(_follows_on, self.positions[key].position))
+        async with self._lock:
+            stop.unsearched = False
+            if self.stopped.get(key) is not stop:
+                return  # its writer has published it again meanwhile
+            del self.stopped[key]
+            if self._follows(found):
+                self.metrics.gaps.set(len(self.stopped))
+                await self._hear(found)
+                await self._catch_up(key, stop)
+            else:
+                self.stopped[key] = stop
+                _tell(stop)
+
+    async def _catch_up(self, key: tuple[str, int], stop: Stop) -> None:
+        """Hear what one shard has let go by, a piece at a time: it may have stood still for days."""
         partition = TopicPartition(topic_of(key[0]), key[1])
-        for start in range(self.positions[key].next_offset, stop, PIECE):
-            end = min(stop, start + PIECE)
+        first = min(self.positions[key].next_offset, stop.broken.record.offset)
+        for start in range(first, stop.upto, PIECE):
+            end = min(stop.upto, start + PIECE)
             await self._hear(await self._read(partition, start, end))
+
+
+def _tell(stop: Stop) -> None:
+    broken = stop.broken
+    log.error(
+        "shard-stopped", kind=broken.kind.value, writer=broken.envelope.writer, shard=broken.record.partition,
+        offset=broken.record.offset, sequence=broken.envelope.sequence, expected=broken.expected,
+        event_id=str(broken.envelope.id),
+    )  # fmt: skip
 
 
 def pieces(records: Sequence[Record]) -> Iterator[list[Record]]:
@@ -235,7 +268,7 @@ def pieces(records: Sequence[Record]) -> Iterator[list[Record]]:
 
 def _fills(stop: Stop, record: Record, positions: Positions) -> bool:
     """Whether this is the record whose lack stopped the shard: its writer has found it gone and published it again."""
-    if stop.kind is not Break.GAP:
+    if stop.broken.kind is not Break.GAP:
         return False
     key = (TOPICS[record.topic].writer, record.partition)
     found = classify(record, {key: copy(positions[key])})
@@ -243,6 +276,6 @@ def _fills(stop: Stop, record: Record, positions: Positions) -> bool:
 
 
 def _follows_on(position: int, record: Record) -> bool:
-    """Whether a record may be one that comes after `position`; any is, if `position` is 0."""
+    """Whether a record may be one that comes after `position`."""
     sequence = dict(record.headers).get("ce_sequence") or b""
-    return position == 0 or (len(sequence) == 20 and sequence.isdigit() and int(sequence) > position)
+    return len(sequence) == 20 and sequence.isdigit() and int(sequence) > position

@@ -112,6 +112,7 @@ def _start(runtime: Runtime, health: Health, server: Server, door: socket.socket
         ).run
     if runtime.service.hears_events:
         loops["consumer"] = partial(_consume, runtime)
+        loops["listener"] = runtime.listener.run
     for name, run in loops.items():
         runtime.loops[name] = asyncio.create_task(_run(run), name=name)
 
@@ -134,8 +135,6 @@ async def _consume(runtime: Runtime) -> None:
     runtime.consumer = consumer
     while consumer.alive:
         await asyncio.sleep(1.0)
-        if listener.stopped:
-            await listener.resume()
     log.critical("consumer-ended")
 
 

@@ -117,6 +117,8 @@ async def test_a_record_that_kafka_holds_before_its_turn_is_found_from_the_begin
     await stage.admin.execute("UPDATE heard SET next_offset = 2 WHERE source = $1 AND shard = $2", WRITER, SHARD)
     await listener.reload()
     await listener.handle([replace(second, offset=2)])
+    await listener.resume()
+    assert not listener.stopped
     assert await _heard(stage) == ("first", "second")
 
 

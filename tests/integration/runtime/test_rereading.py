@@ -22,10 +22,10 @@ from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, WRITER, Log
 from tests.integration.runtime.stage import Stage
 from tests.integration.runtime.toy import dossiers
-from tests.integration.runtime.wire import put
+from tests.integration.runtime.wire import put, running, soon
 
 SHARD, MANY = 2, 2500
-(ONE,) = dossiers(SHARD, 1)
+(ONE,), (OTHER,) = dossiers(SHARD, 1), dossiers(9, 1)
 PARTITION = TopicPartition(TOPIC, SHARD)
 
 
@@ -70,6 +70,7 @@ async def test_a_long_gap_is_read_again_in_pieces_each_of_which_is_progress(grou
     await stage.admin.execute("UPDATE heard SET next_offset = $1", MANY + 5)
     await listener.reload()
     await listener.handle([replace(third, offset=MANY + 2)])
+    await listener.resume()
     assert (await stage.state(ONE)).intake.texts == ("first", "second", "third")
     assert len(progress.told) - before > MANY // 1000
 
@@ -89,6 +90,49 @@ async def test_a_shard_that_was_skipped_on_catches_up_in_pieces_each_of_which_is
     await listener.resume()
     assert (await stage.state(ONE)).intake.texts == ("first", "third")
     assert len(progress.told) - before > MANY // 1000
+
+
+@dataclass(frozen=True)
+class Old(Broker):
+    """A cluster whose topics are so old that reading them takes until somebody says that it is over."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def reader(self, client: str, **settings: Any) -> AsyncIterator[AIOKafkaConsumer]:
+        self.begun.set()
+        await self.over.wait()
+        async with super().reader(client, **settings) as consumer:
+            yield consumer
+
+
+async def test_while_an_old_topic_is_searched_for_what_is_missing_the_other_shards_go_on(
+    ground: Ground, stage: Stage
+) -> None:
+    log = Log()
+    first, second, third = (log.say(ONE, text) for text in ("first", "second", "third"))
+    await put(ground.bootstrap_servers, first, second, third)
+    listener, _ = await _listener(ground, stage)
+    await stage.admin.execute("UPDATE heard SET next_offset = 3 WHERE source = $1 AND shard = $2", WRITER, SHARD)
+    await listener.reload()
+    await listener.handle([first])
+    await listener.handle([replace(third, offset=3)])
+    assert set(listener.stopped) == {(WRITER, SHARD)}
+    listener.broker = old = Old(ground.bootstrap_servers)
+    async with running(listener.run()):
+        await old.begun.wait()
+        await listener.handle([log.say(OTHER, "other"), replace(log.say(ONE, "fourth"), offset=4)])
+        assert (await stage.state(OTHER)).intake.texts == ("other",)
+        assert (await stage.state(ONE)).intake.texts == ("first",)
+        await put(ground.bootstrap_servers, third, replace(log.records[SHARD][-1]))
+        old.over.set()
+
+        async def healed() -> bool:
+            return bool((await stage.state(ONE)).intake.texts == ("first", "second", "third", "fourth"))
+
+        await soon(healed, "the shard to go on")
+    assert not listener.stopped
 
 
 class Losing(Broker):
