@@ -6,7 +6,9 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 LIBS := .local/kafka/libs
-DEMO := $(if $(N),--count $(N)) $(if $(INPUT),--input $(INPUT)) $(if $(REGISTER),--register $(REGISTER)) $(if $(REPLICAS),--replicas $(REPLICAS))
+# Only what is typed: an exported N of somebody else is none of ours.
+typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\'',$(value $1))')
+DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 
 .PHONY: help setup doctor demo run test sabotage lint format types unit contract architecture integration e2e chaos lock clean
 

@@ -5,21 +5,33 @@ error, so that a renamed folder cannot pass unseen; only a floor whose folder is
 
 The floors that need no Kafka and no PostgreSQL run one after the other beside those that do, for these wait for their
 servers half of the time; each prints what it said when it has ended.
+
+A floor that takes longer than `_SECONDS` is told to stop as by Ctrl-C, and ended with all that it started if it does
+not; the test that ran is named.
 """
 
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 _PYTHON = sys.executable
 _SECONDS = 900
+_STOP_S = 30
+"""So long may take what pytest does at Ctrl-C: end the fixtures, and write the results of the tests that have ended."""
+_LATE = 124
+"""Instead of an exit status: it was still at work at the limit. As timeout(1) says it."""
+_AT_LIMIT = f"ended after {_SECONDS} s"
 _NO_TESTS = 5
 _REASON_LINES = 12
 
@@ -74,7 +86,7 @@ def _run(floor: str) -> Outcome:
 def _check(*command: str) -> Run:
     def run(floor: str, apart: bool) -> Outcome:
         status, seconds = _process([_PYTHON, "-m", *command], floor if apart else None)
-        return Outcome(floor, int(status == 0), int(status != 0), 0, seconds)
+        return Outcome(floor, int(status == 0), int(status != 0), 0, seconds, _AT_LIMIT if status == _LATE else "")
 
     return run
 
@@ -84,10 +96,15 @@ def _tests(floor: str, apart: bool) -> Outcome:
     if not folder.is_dir():
         return Outcome(floor, 0, 0, 0, 0.0, "absent")
     with tempfile.TemporaryDirectory() as scratch:
-        results = Path(scratch) / "results.xml"
-        command = [_PYTHON, "-m", "pytest", "-q", str(folder), f"--junit-xml={results}"]
-        status, seconds = _process(command, floor if apart else None)
-        return _outcome(floor, status, seconds, results)
+        results, running = Path(scratch) / "results.xml", Path(scratch) / "running"
+        status, seconds = _process(_pytest(folder, results, running), floor if apart else None)
+        outcome = _outcome(floor, status, seconds, results)
+        return _late(outcome, running) if status == _LATE else outcome
+
+
+def _pytest(folder: Path, results: Path, running: Path) -> Sequence[str]:
+    written = (f"--junit-xml={results}", "-p", "tests.running", f"--running={running}")
+    return (_PYTHON, "-m", "pytest", "-q", str(folder), *written)
 
 
 def _outcome(floor: str, status: int, seconds: float, results: Path) -> Outcome:
@@ -103,6 +120,13 @@ def _outcome(floor: str, status: int, seconds: float, results: Path) -> Outcome:
     return Outcome(floor, total - failed - skipped, failed, skipped, seconds, failures=tuple(_failures(suites)))
 
 
+def _late(outcome: Outcome, running: Path) -> Outcome:
+    """The same, with the test that had not ended at the limit as one that failed."""
+    test = running.read_text(encoding="utf-8") if running.exists() else "before the first test"
+    failures = (*outcome.failures, f"{test}\n    was still running after {_SECONDS} s")
+    return replace(outcome, note=_AT_LIMIT, failed=len(failures), failures=failures)
+
+
 def _failures(suites: Sequence[ElementTree.Element]) -> Iterator[str]:
     """Each failed or broken test: its name and the last lines of its traceback, for a log that is kept only in part."""
     for case in (case for suite in suites for case in suite.iter("testcase")):
@@ -114,15 +138,30 @@ def _failures(suites: Sequence[ElementTree.Element]) -> Iterator[str]:
 def _process(command: Sequence[str], apart: str | None) -> tuple[int, float]:
     """Exit status and seconds; what it prints goes on as it comes, or, for a floor `apart`, in one piece at its end."""
     begun = time.monotonic()
-    kept = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if apart else {}
-    try:
-        ended = subprocess.run(command, cwd=ROOT, timeout=_SECONDS, check=False, text=True, **kept)  # type: ignore[call-overload]  # noqa: S603
-        status, said = ended.returncode, ended.stdout
-    except subprocess.TimeoutExpired:
-        status, said = 124, f"ended after {_SECONDS} s\n"
+    out, err = (subprocess.PIPE, subprocess.STDOUT) if apart else (None, None)
+    said: str | None
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=out, stderr=err) as process:  # noqa: S603
+        try:
+            said, _ = process.communicate(timeout=_SECONDS)
+            status = process.returncode
+        except subprocess.TimeoutExpired:
+            status, said = _LATE, _stop(process)
     if said:
         print(f"\n== {apart}\n{said}", end="", flush=True)
     return status, time.monotonic() - begun
+
+
+def _stop(process: "subprocess.Popen[str]") -> str | None:
+    """Ends a process as Ctrl-C does, or with all that it has started if that does not end it; what it has said."""
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.communicate(timeout=_STOP_S)[0]
+    except subprocess.TimeoutExpired:
+        first = psutil.Process(process.pid)
+        for each in (*first.children(recursive=True), first):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        return process.communicate()[0]
 
 
 def _print_table(outcomes: Sequence[Outcome]) -> None:

@@ -81,8 +81,8 @@ def _from_files(asked: argparse.Namespace, folder: Path) -> Given:
             bad.append(f"{number} ({found})")
         else:
             people[found.id_number] = found.model_dump(mode="json")
-    # Not to the name that made-up people have: that may be the very file that was given.
-    register = write_lines(folder / "register-given.jsonl", list(people.values()))
+    # Real people may be among them: they lie where the outside systems keep theirs, and go with these.
+    register = write_lines(folder / "outside" / "register-given.jsonl", list(people.values()))
     return Given(list(read_lines(asked.input))[: asked.count], people, register, _fault(asked.register, bad))
 
 

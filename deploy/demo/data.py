@@ -5,6 +5,7 @@ For 40 applications or more, every identity outcome, channel, fee kind and a mis
 """
 
 import json
+import os
 import random
 import uuid
 from collections.abc import Iterator, Mapping
@@ -127,9 +128,11 @@ def _digest(rng: random.Random) -> str:
 
 
 def write_lines(path: Path, lines: list[dict[str, Any]]) -> Path:
-    """One JSON object a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    """One JSON object a line, in a new file that nobody else may read: it may hold people."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     return path
 
 

@@ -14,6 +14,8 @@ from shared.runtime.headers import headers_of
 Place = tuple[int, int]
 """Shard and position."""
 
+_CAUSE = "ce_causationid"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -60,6 +62,10 @@ def unequal(stored: Any, told: Any) -> Iterator[str]:
     if str(stored["dossier_id"]).encode() != told["key"]:
         yield "key"
     yield from (f"column {name}" for name in ("event_id", "type", "dossier_id") if stored[name] != told[name])
+    # By this column a writer knows what it has answered already. A header that is not there is named as such above.
+    cause = theirs.get(_CAUSE)
+    if cause is not None and cause != str(stored["caused_by"]):
+        yield "column caused_by"
 
 
 def difference(place: Place, stored: Any, told: Any, parts: tuple[str, ...]) -> Difference:

@@ -168,7 +168,8 @@ async def discrepancies_of(conn: Connection, writer: str) -> list[asyncpg.Record
 def stored_side(conn: Any) -> AsyncIterator[asyncpg.Record]:
     """The writer's events in (shard, position) order, by a cursor; needs a transaction."""
     rows: AsyncIterator[asyncpg.Record] = conn.cursor(
-        "SELECT shard, position, event_id, dossier_id, type, headers, data FROM events ORDER BY shard, position",
+        """SELECT shard, position, event_id, dossier_id, caused_by, type, headers, data FROM events
+           ORDER BY shard, position""",
         prefetch=500,
     ).__aiter__()
     return rows

@@ -1,6 +1,7 @@
 """Two services that hear intake's topic, which is ours to write, with eyes on what they make of it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import asyncpg
@@ -11,6 +12,9 @@ from deploy.waiting import until
 from shared.topics import topic_of
 from tests.e2e.bad_input.forged import Forged, Pen, produce
 from tests.e2e.bad_input.operators import Ended, typed
+
+REGISTER = Path(__file__).parents[2] / "data" / "register.jsonl"
+"""The people of the test data."""
 
 SHARD, GAP, FORK, SECOND = 4, 9, 10, 11
 """Shards: one that is never stopped, and three that each test stops."""

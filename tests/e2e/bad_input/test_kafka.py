@@ -17,8 +17,7 @@ from tests import controls
 from tests.e2e.bad_input.answers import MARK
 from tests.e2e.bad_input.forged import Forged
 from tests.e2e.bad_input.records import TABLE, Row
-from tests.e2e.bad_input.stage import FORK, GAP, SECOND, SHARD, Stage
-from tests.e2e.conftest import REGISTER
+from tests.e2e.bad_input.stage import FORK, GAP, REGISTER, SECOND, SHARD, Stage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 

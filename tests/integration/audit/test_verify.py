@@ -109,6 +109,20 @@ async def test_a_header_taken_away_is_named_with_its_name(stage: Stage) -> None:
     assert _found(report) == [(SHARD, 3, 3, "altered header", "header ce_causationid")]
 
 
+@pytest.mark.parametrize(
+    ("change", "what", "detail"),
+    [
+        ("event_id = gen_random_uuid()", "replaced", "column event_id"),
+        ("type = 'other'", "altered column", "column type"),
+        ("dossier_id = gen_random_uuid()", "altered key", "key, column dossier_id"),
+        ("caused_by = gen_random_uuid()", "altered column", "column caused_by"),
+    ],
+)
+async def test_a_changed_column_is_named_with_its_name(stage: Stage, change: str, what: str, detail: str) -> None:
+    report = await _tamper(stage, f"UPDATE events SET {change} WHERE shard = {SHARD} AND position = 3")
+    assert _found(report) == [(SHARD, 3, 3, what, detail)]
+
+
 async def test_two_swapped_rows_are_named_as_swapped(stage: Stage) -> None:
     report = await _tamper(
         stage,

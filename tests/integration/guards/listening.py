@@ -1,9 +1,11 @@
-"""The toy, hearing, as a process: python -m tests.integration.guards.listening DATABASE_URL KAFKA GROUP FOLDER [WORD].
+"""The toy, hearing, as a process: python -m tests.integration.guards.listening KAFKA GROUP FOLDER [WORD].
 
-With a WORD its engine has a bug: it raises for a record that holds that word.
+With a WORD its engine has a bug: it raises for a record that holds that word. DATABASE_URL comes from the environment:
+it has a password, and arguments are for all to read.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,8 +34,8 @@ class Buggy(Engine):
         return await super().handle(items)
 
 
-async def _listen(url: str, bootstrap: str, group: str, folder: str, word: str = "") -> None:
-    async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
+async def _listen(bootstrap: str, group: str, folder: str, word: str = "") -> None:
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=1, max_size=4) as pool:
         engine = Stage(pool, None).engine()
         if word:
             engine.__class__, Buggy.word = Buggy, word.encode()

@@ -1,6 +1,7 @@
 """A bug in the engine ends the process, which acknowledges nothing; without the bug all is handled."""
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -24,10 +25,11 @@ SHARD = 2
 
 
 @asynccontextmanager
-async def _process(module: str, *arguments: str, output: int | None = None) -> AsyncIterator[Process]:
+async def _process(url: str, module: str, *arguments: str, output: int | None = None) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"tests.integration.guards.{module}", *arguments, cwd=ROOT, stdout=output
-    )
+        sys.executable, "-m", f"tests.integration.guards.{module}", *arguments,
+        cwd=ROOT, env={**os.environ, "DATABASE_URL": url}, stdout=output,
+    )  # fmt: skip
     try:
         yield process
     finally:
@@ -45,8 +47,8 @@ async def test_a_bug_in_the_engine_ends_the_process_and_loses_nothing(
     stage: Stage, ground: Ground, module_databases: Databases, tmp_path: Path
 ) -> None:
     await empty_topics(ground)
-    bootstrap, group, log = ground.bootstrap_servers, f"bug-{uuid4()}", Log()
-    arguments = (module_databases.url(NAME), bootstrap, group, str(tmp_path))
+    url, bootstrap, group, log = module_databases.url(NAME), ground.bootstrap_servers, f"bug-{uuid4()}", Log()
+    arguments = ("listening", bootstrap, group, str(tmp_path))
 
     async def acknowledged_first() -> bool:
         return await committed(bootstrap, group) == 1
@@ -57,7 +59,7 @@ async def test_a_bug_in_the_engine_ends_the_process_and_loses_nothing(
     async def ended_or_acknowledged() -> bool:
         return process.returncode is not None or await acknowledged_all()
 
-    async with _process("listening", *arguments, "broken") as process:
+    async with _process(url, *arguments, "broken") as process:
         await put(bootstrap, log.say(ONE, "first"))
         await soon(acknowledged_first, "the first to be acknowledged")
         await put(bootstrap, log.say(ONE, "broken"), log.say(ONE, "third"))
@@ -65,7 +67,7 @@ async def test_a_bug_in_the_engine_ends_the_process_and_loses_nothing(
         assert process.returncode == EX_SOFTWARE
     assert await committed(bootstrap, group) == 1
     assert await _positions(stage) == (1, 1)
-    async with _process("listening", *arguments):
+    async with _process(url, *arguments):
         await soon(acknowledged_all, "the rest to be acknowledged")
     assert (await stage.state(ONE)).intake.texts == ("first", "broken", "third")
     assert await stage.said(ONE) == ["0|first", "1|broken", "2|third"]
@@ -78,12 +80,13 @@ async def test_a_bug_at_the_outcome_of_a_task_ends_the_process_and_the_task_is_d
         return await stage.count("tasks") == 0
 
     await stage.engine().handle([command(ONE, "work")])
-    async with _process("working", module_databases.url(NAME), "work", output=PIPE) as process:
+    url = module_databases.url(NAME)
+    async with _process(url, "working", "work", output=PIPE) as process:
         told, _ = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == EX_SOFTWARE
     assert b"engine-bug" in told and b"ZeroDivisionError" in told and b"_unit" in told
     assert PRIVATE.encode() not in told
     assert not await done()
-    async with _process("working", module_databases.url(NAME)):
+    async with _process(url, "working"):
         await soon(done, "the task to be done")
     assert await stage.said(ONE) == ["0|work", "1|done"]

@@ -1,9 +1,11 @@
-"""The toy at work on its tasks, as a process: python -m tests.integration.guards.working DATABASE_URL [WORD].
+"""The toy at work on its tasks, as a process: python -m tests.integration.guards.working [WORD].
 
-With a WORD its desk has a bug: it raises for a dossier of which that word was said.
+With a WORD its desk has a bug: it raises for a dossier of which that word was said. DATABASE_URL comes from the
+environment: it has a password, and arguments are for all to read.
 """
 
 import asyncio
+import os
 import sys
 from functools import partial
 
@@ -22,9 +24,9 @@ def _unit(word: str, state: Tally) -> None:
         raise ZeroDivisionError(PRIVATE)
 
 
-async def _work(url: str, word: str = "") -> None:
+async def _work(word: str = "") -> None:
     logs.configure(NAME, "INFO")
-    async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=1, max_size=4) as pool:
         stage = Stage(pool, None)
         worker = stage.worker(work, stage.engine(desk=Desk(unit=partial(_unit, word))), instance="only")
         await worker.run()
