@@ -3,8 +3,8 @@
 `python -m tests.floors` runs all, `python -m tests.floors unit contract` only these. A floor without a test is an
 error, so that a renamed folder cannot pass unseen; only a floor whose folder is absent is left out, and says so.
 
-The floors that need no Kafka and no PostgreSQL run one after the other beside those that do, for these wait for their
-servers half of the time; each prints what it said when it has ended.
+Two run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: integration and e2e
+one after the other, beside them all others; each of these prints what it said when it has ended.
 
 A floor that takes longer than `_SECONDS` is told to stop as by Ctrl-C, and ended with all that it started if it does
 not; the test that ran is named.
@@ -71,10 +71,12 @@ def main(wanted: Sequence[str]) -> int:
 
 
 def _run_all(floors: Sequence[str]) -> list[Outcome]:
+    if not set(floors) & set(_LONG):
+        return [_run(floor) for floor in floors]
     with ThreadPoolExecutor(1) as beside:
-        quick = {floor: beside.submit(_FLOORS[floor], floor, True) for floor in floors if floor not in _ON_SERVERS}
-        outcomes = {floor: _run(floor) for floor in floors if floor in _ON_SERVERS}
-        outcomes |= {floor: future.result() for floor, future in quick.items()}
+        others = {floor: beside.submit(_FLOORS[floor], floor, True) for floor in floors if floor not in _LONG}
+        outcomes = {floor: _run(floor) for floor in floors if floor in _LONG}
+        outcomes |= {floor: future.result() for floor, future in others.items()}
     return [outcomes[floor] for floor in floors]
 
 
@@ -184,7 +186,7 @@ _FLOORS: Mapping[str, Run] = {
     "types": _check("mypy"),
     **dict.fromkeys(("unit", "contract", "architecture", "integration", "e2e", "chaos"), _tests),
 }
-_ON_SERVERS = ("integration", "e2e", "chaos")
+_LONG = ("integration", "e2e")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

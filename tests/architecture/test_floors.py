@@ -53,7 +53,8 @@ def stopped(folder: Path, hanging: str, *started: str) -> Outcome:
     results, running = folder / "results.xml", folder / "running"
     read, write = os.pipe()
     process = subprocess.Popen(
-        [*started, *floors._pytest(folder, results, running)],
+        # By itself pytest would take a folder above both for its root, if this checkout lies in a temporary one.
+        [*started, *floors._pytest(folder, results, running), f"--rootdir={folder}"],
         cwd=floors.ROOT, env={**os.environ, "BEGUN": str(write)}, pass_fds=[write], stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
