@@ -10,7 +10,7 @@ LIBS := .local/kafka/libs
 typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\'',$(value $1))')
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 
-.PHONY: help setup doctor demo run test sabotage lint format types unit contract architecture integration e2e chaos lock clean
+.PHONY: help setup doctor demo run test sabotage lint format types unit contract architecture integration e2e bad-input chaos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,13 +40,13 @@ demo: setup ## Carry dossiers through all five services and audit them (N= INPUT
 run: setup ## The same services, staying up, with their addresses printed
 	@$(PY) -m deploy.demo --stay $(DEMO)
 
-test: setup ## Every floor: lint, types, unit, contract, architecture, integration, e2e, chaos
+test: setup ## Every floor: lint, types, unit, contract, architecture, integration, e2e, bad-input, chaos
 	@$(PY) -m tests.floors
 
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
 	@$(PY) -m tests.sabotage
 
-lint types unit contract architecture integration e2e chaos: setup
+lint types unit contract architecture integration e2e bad-input chaos: setup
 	@$(PY) -m tests.floors $@
 
 lint: ## Only ruff
@@ -56,6 +56,7 @@ contract: ## Only this floor of tests
 architecture: ## Only this floor of tests
 integration: ## Only this floor of tests
 e2e: ## Only this floor of tests
+bad-input: ## Only this floor of tests
 chaos: ## Only this floor of tests
 
 format: setup ## Format and mend what ruff can mend

@@ -94,7 +94,7 @@ def _check(*command: str) -> Run:
 
 
 def _tests(floor: str, apart: bool) -> Outcome:
-    folder = ROOT / "tests" / floor
+    folder = ROOT / "tests" / _FOLDERS.get(floor, floor)
     if not folder.is_dir():
         return Outcome(floor, 0, 0, 0, 0.0, "absent")
     with tempfile.TemporaryDirectory() as scratch:
@@ -184,8 +184,10 @@ def _counts(outcome: Outcome) -> tuple[int, int, int]:
 _FLOORS: Mapping[str, Run] = {
     "lint": _check("ruff", "check", "."),
     "types": _check("mypy"),
-    **dict.fromkeys(("unit", "contract", "architecture", "integration", "e2e", "chaos"), _tests),
+    **dict.fromkeys(("unit", "contract", "architecture", "integration", "e2e", "bad-input", "chaos"), _tests),
 }
+_FOLDERS = {"e2e": "e2e/proofs", "bad-input": "e2e/bad_input"}
+"""Where a floor lies, if not in the folder of its name."""
 _LONG = ("integration", "e2e")
 
 if __name__ == "__main__":
