@@ -14,7 +14,7 @@ from deploy.local.ports import free_port
 
 _GIB = 1024**3
 _DISK, _MEMORY = 3 * _GIB, 3 * _GIB
-"""What `make test` takes at most, rounded up: measured as 2.3 GiB of memory, where a demonstration alone has 1.3."""
+"""What `make test` takes at most, rounded up: measured as 2.5 GiB of memory, where a demonstration alone has 1.3."""
 _SETUP = "run `make setup`"
 
 
