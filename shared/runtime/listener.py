@@ -206,8 +206,10 @@ class Listener:
         """Take up shards whose missing events are found, or that an operator has skipped on (`heard skip`): read what
         was let go by since they stopped.
         """
-        for key in [key for key, stop in self.stopped.items() if stop.unsearched]:
-            await self._search(key, self.stopped[key])
+        for key, stop in list(self.stopped.items()):
+            # Found by then, if its writer has published it again while another was searched.
+            if stop.unsearched and self.stopped.get(key) is stop:
+                await self._search(key, stop)
         async with self._lock:
             await insist(self.reload, self.engine.on_lost)
             for key in [key for key in self.stopped if self._stand(key) != self.stopped[key].stood]:

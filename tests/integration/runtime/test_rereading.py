@@ -135,6 +135,28 @@ async def test_while_an_old_topic_is_searched_for_what_is_missing_the_other_shar
     assert not listener.stopped
 
 
+async def test_a_shard_that_is_published_again_while_another_is_searched_needs_no_search(
+    ground: Ground, stage: Stage
+) -> None:
+    log = Log()
+    records = {dossier: [log.say(dossier, f"text {n}") for n in range(3)] for dossier in (ONE, OTHER)}
+    listener, _ = await _listener(ground, stage)
+    for _, _, third in records.values():
+        await listener.handle([third])
+    assert len(listener.stopped) == 2
+    listener.broker = old = Old(ground.bootstrap_servers)
+    searching = asyncio.create_task(listener.resume())
+    await old.begun.wait()
+    for first, second, third in records.values():
+        again = (replace(one, offset=n) for n, one in enumerate((first, second, third), 10))
+        await listener.handle(list(again))
+    old.over.set()
+    await searching
+    assert not listener.stopped
+    for dossier in records:
+        assert (await stage.state(dossier)).intake.texts == ("text 0", "text 1", "text 2")
+
+
 class Losing(Broker):
     """A cluster whose topic loses all that lies on it as soon as a reader knows how much that is."""
 
