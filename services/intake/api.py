@@ -1,6 +1,7 @@
 """The desk's HTTP side. Every body is checked whole, then sealed, then becomes a command under its idempotency key."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from shared.law.catalogue import Catalogue
 from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
 from shared.runtime.decider import Command, dossier_id
 from shared.runtime.http import Body, Client, Clients, json_response, message_id, parse, read_body, refusal
+from shared.runtime.observed import DirectRoute
 from shared.runtime.reading import StateReader
 from shared.runtime.sealing import Kek, new_data_key, seal
 from shared.runtime.service import Resources
@@ -104,9 +106,7 @@ class IntakeApi:
         key = new_data_key()
         asked = self.door.asked(request, client, body.content, 201, partial(summary, self.law))
         dossier = dossier_id(message_id(asked))
-        asked = self.door.asked(
-            request, client, body.content, 201, partial(summary, self.law), self.kek.wrap(dossier, key)
-        )
+        asked = replace(asked, data_key=self.kek.wrap(dossier, key))
         command = self._submission(application, dossier, key, client.actor("file"))
         return await self.door.command(asked, dossier, command, request)
 
@@ -251,7 +251,7 @@ ACTS: Mapping[str, tuple[type[Model], Build]] = {
 def router(resources: Resources, law: Catalogue) -> APIRouter:
     """The desk's routes."""
     api = IntakeApi(resources, law, resources.settings.kek(), resources.settings.clients())
-    routes = APIRouter(prefix="/v1/dossiers", tags=["dossiers"])
+    routes = APIRouter(prefix="/v1/dossiers", tags=["dossiers"], route_class=DirectRoute)
     routes.add_api_route("", api.submit, methods=["POST"], status_code=201, response_class=Response)
     routes.add_api_route("/overdue", api.overdue, methods=["GET"], response_class=Response)
     routes.add_api_route("/{dossier}", api.read, methods=["GET"], response_class=Response)

@@ -13,6 +13,7 @@ from shared.errors import Refused, Unavailable
 from shared.runtime.batch import Request as Asked
 from shared.runtime.http import Door, json_response
 from shared.runtime.metrics import Metrics
+from shared.runtime.observed import DirectRoute
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +103,6 @@ def _asked(request: Request, report: ReportPayment) -> Asked:
 def router(door: Door, metrics: Metrics, platform: PaymentPlatform) -> APIRouter:
     """The bank's route."""
     bank = BankDoor(door, metrics, platform)
-    routes = APIRouter(prefix="/v1/payments/vnpay", tags=["bank"])
+    routes = APIRouter(prefix="/v1/payments/vnpay", tags=["bank"], route_class=DirectRoute)
     routes.add_api_route("/ipn", bank.ipn, methods=["GET"], response_class=Response)
     return routes

@@ -6,23 +6,19 @@ Sources: RFC 9457 (problem details), RFC 6750 (bearer tokens), draft-ietf-httpap
 import asyncio
 import hmac
 import re
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Self, TypeVar
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 import orjson
 import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError, model_validator
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
-from shared.errors import DossierError, Fault, KeyDestroyed, KeyNotHere, Refused, Unavailable
+from shared.errors import Fault, Refused, Unavailable
 from shared.events.base import Actor, Model, Word
 from shared.events.envelope import traceparent
 from shared.forms import IDEMPOTENCY_KEY, MAX_FAULTS, MAX_KEY, NotJson, form_faults, read_json
@@ -31,22 +27,15 @@ from shared.runtime.batch import Handled, Item
 from shared.runtime.batch import Request as Asked
 from shared.runtime.batcher import Batcher
 from shared.runtime.decider import Command, Message
-from shared.runtime.ending import trace_only
 from shared.runtime.in_time import DOOR_S
-from shared.runtime.metrics import Metrics
 from shared.runtime.moment import now
-from shared.runtime.sealing import WrappedKey
-from shared.wording import Language, language_of
-
-log = structlog.get_logger(__name__)
+from shared.wording import Language
 
 M = TypeVar("M", bound=BaseModel)
 
 MAX_BODY_BYTES = 256 * 1024
 BODY_S = 10.0
 """So long a body may take to come: as long as what is in hand has when a process ends (half of the usual `DRAIN_S`)."""
-GONE = 499
-"""Status, for the metric only, of a request whose client went away in the middle of its body; nginx's number."""
 COMMANDS = UUID("6f1c53f0-3f57-5f0e-9a64-1f7b5a0d7c11")
 """Namespace of command message ids: uuid5 of client|method|path|key."""
 
@@ -179,15 +168,14 @@ class Door:
     hmac_key: bytes
 
     def asked(
-        self, request: Request, client: Client, content: Any, status: int, answer: Callable[[Any], Mapping[str, Any]],
-        data_key: WrappedKey | None = None,
-    ) -> Asked:  # fmt: skip
+        self, request: Request, client: Client, content: Any, status: int, answer: Callable[[Any], Mapping[str, Any]]
+    ) -> Asked:
         """The request under its idempotency key. Raises Refused DOS-INT-002 without a proper one."""
         key = _key_of(request)
         if key is None:
             raise refusal([_KEY_FAULT])
         body = hmac.new(self.hmac_key, orjson.dumps(content, option=orjson.OPT_SORT_KEYS), sha256).digest()
-        return Asked(client.name, request.method, request.url.path, key, body, status, answer, data_key)
+        return Asked(client.name, request.method, request.url.path, key, body, status, answer)
 
     async def command(self, asked: Asked, dossier_id: UUID, command: Command, request: Request) -> Response:
         """Commit a command and answer. Raises Refused and Unavailable as the engine found, and Unavailable after
@@ -251,62 +239,3 @@ def problem(refused: Refused, trace_id: str, language: Language) -> Response:
     headers |= {"www-authenticate": "Bearer"} if status == 401 else {}
     headers |= {"connection": "close"} if status == 408 else {}
     return Response(orjson.dumps(body), status, headers, "application/problem+json")
-
-
-def install(app: FastAPI, metrics: Metrics) -> None:
-    """Request ids, metrics and problems for every route of `app`."""
-
-    @app.middleware("http")
-    async def _observe(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        trace_id, began = uuid4().hex, time.perf_counter()
-        request.state.trace_id, request.state.about = trace_id, {}
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=trace_id)
-        try:
-            response = await call_next(request)
-        except ClientDisconnect:
-            response = Response(status_code=GONE)  # read by nobody
-        except Exception as error:
-            response = _answer_to(error, request)
-        route = getattr(request.scope.get("route"), "path", "unknown")
-        metrics.http_requests.labels(route, request.method, response.status_code).inc()
-        metrics.http_seconds.labels(route).observe(time.perf_counter() - began)
-        response.headers["x-request-id"] = trace_id
-        return response
-
-    for failure in (DossierError, HTTPException, RequestValidationError):
-        app.add_exception_handler(failure, _handler)
-
-
-async def _handler(request: Request, error: Exception) -> Response:
-    return _answer_to(error, request)
-
-
-def _answer_to(error: Exception, request: Request) -> Response:
-    refused = _refusal_of(error)
-    if refused.code == "DOS-INT-500":
-        # The middleware does not see what the route has bound: that is another context.
-        about = {"request_id": request.state.trace_id, **request.state.about}
-        log.error("request-failed", error=type(error).__name__, exc_info=trace_only(error), **about)
-    accepted = ",".join(request.headers.getlist("accept-language"))
-    response = problem(refused, request.state.trace_id, language_of(accepted))
-    if isinstance(error, HTTPException) and error.headers and "Allow" in error.headers:
-        response.headers["allow"] = error.headers["Allow"]
-    return response
-
-
-def _refusal_of(error: Exception) -> Refused:
-    match error:
-        case Refused():
-            return error
-        case Unavailable():
-            return Refused(error.code)
-        case KeyNotHere() | KeyDestroyed():
-            return Refused("DOS-SEC-002")
-        case RequestValidationError() | HTTPException(status_code=404):
-            return Refused("DOS-INT-404")
-        case HTTPException(status_code=405):
-            return Refused("DOS-INT-405")
-        case HTTPException(status_code=400):
-            return Refused("DOS-INT-005")
-    return Refused("DOS-INT-500")

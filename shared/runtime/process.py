@@ -20,10 +20,10 @@ from shared.runtime import crash
 from shared.runtime.consumer import KafkaConsumer
 from shared.runtime.ending import EX_SOFTWARE, trace_only
 from shared.runtime.gauges import Gauges
-from shared.runtime.http import install
 from shared.runtime.insist import insist
 from shared.runtime.kafka import STOP_S
 from shared.runtime.keyring import KeyListener
+from shared.runtime.observed import install
 from shared.runtime.operations import Health, operations_router
 from shared.runtime.server import Server, http_server, listening
 from shared.runtime.service import Service
@@ -41,9 +41,10 @@ def application(runtime: Runtime, health: Health) -> FastAPI:
     """The HTTP side: the service's own routes and /livez, /readyz, /metrics."""
     app = FastAPI(title=f"dossier {runtime.service.name}", docs_url="/docs", redoc_url=None, redirect_slashes=False)
     install(app, runtime.metrics)
-    app.include_router(operations_router(health, runtime.metrics))
+    # Not include_router: what it includes is looked up at every request.
+    app.router.routes += operations_router(health, runtime.metrics).routes
     if runtime.service.api is not None:
-        app.include_router(runtime.service.api(runtime.resources))
+        app.router.routes += runtime.service.api(runtime.resources).routes
     return app
 
 

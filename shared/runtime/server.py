@@ -74,6 +74,6 @@ def http_server(app: FastAPI, host: str, port: int, drain_s: int, idle_s: int = 
     """
     config = uvicorn.Config(
         app, host, port, log_config=None, access_log=False, lifespan="off", http=_Protocol, limit_concurrency=PLACES,
-        timeout_keep_alive=idle_s, timeout_graceful_shutdown=drain_s, server_header=False,
+        proxy_headers=False, timeout_keep_alive=idle_s, timeout_graceful_shutdown=drain_s, server_header=False,
     )  # fmt: skip
     return Server(config)

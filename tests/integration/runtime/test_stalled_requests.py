@@ -10,8 +10,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from deploy.local.ports import free_port
-from shared.runtime.http import install, read_body
+from shared.runtime.http import read_body
 from shared.runtime.metrics import Metrics
+from shared.runtime.observed import install
 from shared.runtime.server import Server, http_server
 from tests.integration.runtime.wire import soon
 

@@ -15,8 +15,9 @@ from shared.events.base import Event
 from shared.runtime.batch import Handled, Item
 from shared.runtime.batcher import Batcher
 from shared.runtime.decider import Message
-from shared.runtime.http import Door, install
+from shared.runtime.http import Door
 from shared.runtime.metrics import Metrics
+from shared.runtime.observed import install
 from tests.asgi import ask
 from tests.controls import (
     DOSSIER,

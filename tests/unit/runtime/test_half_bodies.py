@@ -7,8 +7,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.types import Message, Receive
 
-from shared.runtime.http import install, read_body
+from shared.runtime.http import read_body
 from shared.runtime.metrics import Metrics
+from shared.runtime.observed import install
 from tests.asgi import Answer, ask
 from tests.unit.conftest import LogLines
 

@@ -22,8 +22,9 @@ from shared.law.__main__ import main as law
 from shared.registry import BUGS, CODES, OUTAGES, POISONS, Failure
 from shared.runtime.batch import Handled, Item
 from shared.runtime.batcher import Batcher
-from shared.runtime.http import Client, Door, install, parse, read_body
+from shared.runtime.http import Client, Door, parse, read_body
 from shared.runtime.metrics import Metrics
+from shared.runtime.observed import install
 from shared.topics import TOPICS
 from shared.wording import FAULTS, Text, language_of
 from tests.asgi import Answer, ask

@@ -1,0 +1,125 @@
+"""Around every route of a process: a request id, metrics, and a problem for whatever goes wrong.
+
+Plain ASGI and no `BaseHTTPMiddleware`, which runs each request in a task of its own behind two queues: half of what a
+request to the desk cost.
+"""
+
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.errors import DossierError, KeyDestroyed, KeyNotHere, Refused, Unavailable
+from shared.runtime.ending import trace_only
+from shared.runtime.http import problem
+from shared.runtime.metrics import Metrics
+from shared.wording import language_of
+
+log = structlog.get_logger(__name__)
+
+GONE = 499
+"""Status, for the metric only, of a request whose client went away in the middle of its body; nginx's number."""
+
+
+def install(app: FastAPI, metrics: Metrics) -> None:
+    """Request ids, metrics and problems for every route of `app`."""
+    app.add_middleware(_Observed, metrics=metrics)
+    for failure in (DossierError, HTTPException, RequestValidationError):
+        app.add_exception_handler(failure, _handler)
+
+
+class DirectRoute(APIRoute):
+    """A route whose function takes the request, and the UUIDs of its path, and answers by itself: FastAPI is told of it
+    for the contract's sake, and solves no dependencies.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function behind the route. A path that names no UUID is answered as one that there is not."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                named = {name: UUID(text) for name, text in request.path_params.items()}
+            except ValueError:
+                raise Refused("DOS-INT-404") from None
+            answer: Response = await self.endpoint(request, **named)
+            return answer
+
+        return handle
+
+
+@dataclass
+class _Observed:
+    app: ASGIApp
+    metrics: Metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        trace_id, began, status = uuid4().hex, time.perf_counter(), 0
+        scope.setdefault("state", {}).update(trace_id=trace_id, about={})
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=trace_id)
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", trace_id.encode()))
+            await send(message)
+
+        try:
+            await self.app(scope, receive, named)
+        except ClientDisconnect:
+            await Response(status_code=GONE)(scope, receive, named)  # read by nobody
+        except Exception as error:
+            if status:
+                raise  # half an answer is out: the server cuts the connection
+            await _answer_to(error, Request(scope))(scope, receive, named)
+        route = getattr(scope.get("route"), "path", "unknown")
+        self.metrics.http_requests.labels(route, scope["method"], status).inc()
+        self.metrics.http_seconds.labels(route).observe(time.perf_counter() - began)
+
+
+async def _handler(request: Request, error: Exception) -> Response:
+    return _answer_to(error, request)
+
+
+def _answer_to(error: Exception, request: Request) -> Response:
+    refused = _refusal_of(error)
+    if refused.code == "DOS-INT-500":
+        # The middleware does not see what the route has bound: that is another context.
+        about = {"request_id": request.state.trace_id, **request.state.about}
+        log.error("request-failed", error=type(error).__name__, exc_info=trace_only(error), **about)
+    accepted = ",".join(request.headers.getlist("accept-language"))
+    response = problem(refused, request.state.trace_id, language_of(accepted))
+    if isinstance(error, HTTPException) and error.headers and "Allow" in error.headers:
+        response.headers["allow"] = error.headers["Allow"]
+    return response
+
+
+def _refusal_of(error: Exception) -> Refused:
+    match error:
+        case Refused():
+            return error
+        case Unavailable():
+            return Refused(error.code)
+        case KeyNotHere() | KeyDestroyed():
+            return Refused("DOS-SEC-002")
+        case RequestValidationError() | HTTPException(status_code=404):
+            return Refused("DOS-INT-404")
+        case HTTPException(status_code=405):
+            return Refused("DOS-INT-405")
+        case HTTPException(status_code=400):
+            return Refused("DOS-INT-005")
+    return Refused("DOS-INT-500")
