@@ -19,12 +19,13 @@ from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.in_time import DOOR_S, in_time
 from shared.runtime.kafka import Broker
 from shared.runtime.sealing import Kek, WrappedKey, seal, unseal
+from shared.runtime.together import Together
 from shared.topics import KEYS
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class KeyRing:
     """Opens and seals fields of dossiers whose keys this service holds.
 
@@ -36,6 +37,10 @@ class KeyRing:
     kek: Kek
     patience_s: float = 0.0
     _awaited: dict[UUID, asyncio.Event] = field(default_factory=dict)
+    _rows: "Together[UUID, asyncpg.Record]" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rows = Together(self._of)
 
     async def check(self) -> None:
         """Open one stored key: with another key-encryption key the service must not start. Raises Misconfigured."""
@@ -62,10 +67,14 @@ class KeyRing:
         return self.kek.unwrap(WrappedKey(dossier_id, row["kek_id"], row["wrapped"]))
 
     async def _row(self, dossier_id: UUID) -> asyncpg.Record | None:
+        return await self._rows.one(dossier_id)
+
+    async def _of(self, dossiers: Sequence[UUID]) -> Mapping[UUID, asyncpg.Record]:
         try:
-            return await in_time(self.pool.fetchrow(_KEY, dossier_id), DOOR_S)
+            rows = await in_time(self.pool.fetch(_KEYS, dossiers), DOOR_S)
         except (TimeoutError, *LOST_CONNECTION) as lost:
             raise Unavailable(f"database: {type(lost).__name__}") from lost
+        return {row["dossier_id"]: row for row in rows}
 
     async def _row_soon(self, dossier_id: UUID) -> asyncpg.Record | None:
         if not self.patience_s:
@@ -214,7 +223,7 @@ _NOWHERE = _Place(-1, None)
 SOURCE = "keys"
 """The name under which `heard` remembers how far the keys topic is read."""
 
-_KEY = "SELECT kek_id, wrapped, destroyed_at FROM data_keys WHERE dossier_id = $1"
+_KEYS = "SELECT dossier_id, kek_id, wrapped, destroyed_at FROM data_keys WHERE dossier_id = ANY($1::uuid[])"
 _STORE_KEY = """INSERT INTO data_keys (dossier_id, kek_id, wrapped, destroyed_at)
     VALUES ($1, $2, $3, CASE WHEN $3::bytea IS NULL THEN now() END)
     ON CONFLICT (dossier_id) DO UPDATE SET kek_id = excluded.kek_id, wrapped = excluded.wrapped,
