@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import Unavailable
 from shared.runtime.batch import Handled, Item
+from shared.runtime.pace import rest
 
 Handle = Callable[[Sequence[Item]], Awaitable[list[Handled]]]
 
@@ -38,16 +39,16 @@ class Batcher:
         return await future
 
     async def _work(self) -> None:
-        while self._waiting:
-            batch = self._next_batch()
-            if not batch:
-                return
+        clock = asyncio.get_running_loop().time
+        while batch := self._next_batch():
+            began = clock()
             try:
                 results: Sequence[Handled | Exception] = await self.handle([item for item, _ in batch])
             except Exception as failure:
                 results = [failure] * len(batch)
             for (_, future), result in zip(batch, results, strict=True):
                 _settle(future, result)
+            await rest(clock() - began)
 
     def _next_batch(self) -> "list[tuple[Item, asyncio.Future[Handled]]]":
         """The next items; a second one of the same idempotency key waits for the batch after. Whom nobody waits for

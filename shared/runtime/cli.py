@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import uvloop
 
 from shared.errors import Misconfigured, Unavailable
 from shared.runtime import logs, operator
@@ -82,7 +83,7 @@ def _dispatch(service: Service, asked: argparse.Namespace) -> int:
     if asked.command in (None, "run"):
         settings = load(service.settings)
         logs.configure(service.name, settings.log_level)
-        asyncio.run(serve(service, settings))
+        uvloop.run(serve(service, settings))
         return 0
     needed = load(CommitSettings if getattr(asked, "act", None) == "redrive" else OperatorSettings)
     # What an act answers is JSON on standard output, for machines too: logs go elsewhere.

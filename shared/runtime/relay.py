@@ -28,6 +28,7 @@ from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.kafka import Broker
 from shared.runtime.keyring import publish_keys
 from shared.runtime.metrics import Metrics
+from shared.runtime.pace import rest
 from shared.runtime.store import Connection
 from shared.runtime.tail import Tail, lost_tail
 from shared.topics import KEYS, SHARDS, topic_of
@@ -116,10 +117,14 @@ class Relay:
             log.warning("relay-interrupted", why=str(lost) or type(lost).__name__)
 
     async def _lead(self, producer: AIOKafkaProducer, reader: AIOKafkaConsumer) -> None:
+        clock = asyncio.get_running_loop().time
         while await self._renewed():
             self._wake.clear()
+            began = clock()
             await self._look_at_tail(reader)
-            if not await self.publish(producer):
+            if await self.publish(producer):
+                await rest(clock() - began)
+            else:
                 await self._nap()
 
     async def _look_at_tail(self, reader: AIOKafkaConsumer) -> None:

@@ -29,6 +29,7 @@ from shared.runtime.ending import end_at_once
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.metrics import Metrics
 from shared.runtime.moment import now
+from shared.runtime.pace import rest
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +114,9 @@ class Worker:
 
     async def run(self) -> None:
         """Claim and run tasks until `retire`; what runs then is finished by `drain`."""
+        clock = asyncio.get_running_loop().time
         while not self.retired:
+            began = clock()
             self._wake.clear()
             try:
                 await self._take_back()
@@ -121,6 +124,7 @@ class Worker:
             except LOST_CONNECTION as lost:
                 log.warning("tasks-interrupted", why=type(lost).__name__)
                 claimed = 0
+            await rest(clock() - began)
             if not claimed:
                 await self._nap()
 

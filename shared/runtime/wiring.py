@@ -88,6 +88,12 @@ async def database(
             await in_time(pool.close(), STOP_S)
 
 
+async def _as_it_is(conn: store.Connection) -> None:
+    """A connection given back needs no clearing: nothing of ours changes its session, and a transaction left open is
+    rolled back without this. It would cost a round trip for each use.
+    """
+
+
 _IDENTITY = "SELECT concat(pg_postmaster_start_time(), ' ', oid) FROM pg_database WHERE datname = current_database()"
 
 
@@ -106,6 +112,7 @@ async def _connected(
             init=init,
             max_inactive_connection_lifetime=0,
             max_queries=sys.maxsize,
+            reset=_as_it_is,
             server_settings={"application_name": service},
         )
     except asyncpg.InvalidAuthorizationSpecificationError as refused:

@@ -1,0 +1,53 @@
+"""A busy loop takes fewer, larger batches; an idle one takes what comes at once."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+
+from shared.runtime import batcher, pace
+from shared.runtime.batch import Claim, Handled, Item
+from shared.runtime.batcher import Batcher
+
+
+def _item() -> Item:
+    return Item(claim=Claim(uuid4(), uuid4()))
+
+
+async def test_a_rest_is_as_long_as_the_work_was_but_never_longer_than_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rested: list[float] = []
+
+    async def note(seconds: float) -> None:
+        rested.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    await pace.rest(0.004)
+    await pace.rest(4.0)
+    assert rested == [0.004, pace.LONGEST_S]
+
+
+async def test_what_comes_while_a_batcher_rests_makes_up_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    resting, rested = asyncio.Event(), asyncio.Event()
+
+    async def handle(items: Sequence[Item]) -> list[Handled]:
+        sizes.append(len(items))
+        return [Handled("ok") for _ in items]
+
+    async def until_told(took_s: float) -> None:
+        resting.set()
+        await rested.wait()
+
+    monkeypatch.setattr(batcher, "rest", until_told)
+    door = Batcher(handle)
+    first = asyncio.create_task(door.submit(_item()))
+    await resting.wait()
+    assert (await first).outcome == "ok", "the first one is answered at once, before the rest"
+    later = [asyncio.create_task(door.submit(_item())) for _ in range(3)]
+    await asyncio.sleep(0)
+    rested.set()
+    await asyncio.gather(*later)
+    assert sizes == [1, 3]
