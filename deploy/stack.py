@@ -46,6 +46,7 @@ class Process:
     port: int
     environment: Mapping[str, str]
     log: Path
+    module: str
     child: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -64,7 +65,7 @@ class Process:
         command = [sys.executable, "-I", "-S", str(_LEASH), str(int(signal.SIGTERM)), str(os.getpid())]
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(  # noqa: S603 - the command is ours
-                [*command, sys.executable, "-m", f"services.{self.service}", "run"],
+                [*command, sys.executable, "-m", self.module, "run"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env={**self.environment, **more},
                 start_new_session=True,
             )  # fmt: skip
@@ -94,7 +95,10 @@ class Process:
 
 @dataclass
 class Stack:
-    """`async with Stack(...) as stack:` brings everything up and ends it; what is external stays as it is."""
+    """`async with Stack(...) as stack:` brings everything up and ends it; what is external stays as it is.
+
+    `modules` names another program for a service than its own; `copies` another number of processes than `replicas`.
+    """
 
     directory: Path = LOCAL
     register_file: Path = LOCAL / "register.jsonl"
@@ -103,6 +107,8 @@ class Stack:
     suffix: str = ""
     services: Sequence[str] = tuple(SERVICES)
     settings: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, int] = field(default_factory=dict)
     external: External = field(default_factory=External.from_environment)
     processes: list[Process] = field(default_factory=list)
     outside: Simulators = field(init=False)
@@ -145,7 +151,7 @@ class Stack:
 
     async def _start_services(self) -> None:
         for service in self.services:
-            for number in range(self.replicas):
+            for number in range(self.copies.get(service, self.replicas)):
                 self.processes.append(self._process(service, number))
         for process in self.processes:
             process.start()
@@ -165,7 +171,8 @@ class Stack:
             "HTTP_PORT": str(port),
             "INSTANCE": f"{service}-{number}",
         }
-        return Process(service, number, port, {**self.where(service), **own}, log)
+        module = self.modules.get(service, f"services.{service}")
+        return Process(service, number, port, {**self.where(service), **own}, log, module)
 
     def environment(self, service: str, port: int = 1) -> dict[str, str]:
         """The whole environment of an operator's command of `service`: nothing is inherited but the search path."""

@@ -1,0 +1,32 @@
+"""Notification with a mail server in this process that takes everything; for the bench of the event path."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.notification.__main__ import service
+from services.notification.gateways import Mail
+from services.notification.tasks import kinds
+from shared.law.loader import shipped_catalogue
+from shared.runtime.cli import main
+from shared.runtime.service import Resources, Service
+from shared.runtime.tasks import TaskKind
+
+
+class Taking:
+    """A mail server that takes every mail."""
+
+    async def send(self, mail: Mail) -> None:
+        """Taken."""
+
+
+def _tasks(resources: Resources) -> Mapping[str, TaskKind]:
+    return kinds(Taking(), resources.keys, shipped_catalogue(), resources.settings.mail_from.partition("@")[2])
+
+
+def _service() -> Service:
+    return replace(service(), tasks=_tasks)
+
+
+if __name__ == "__main__":
+    sys.exit(main(_service, sys.argv[1:]))

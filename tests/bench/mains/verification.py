@@ -1,0 +1,32 @@
+"""Verification with a register in this process that finds every citizen as stated; for the bench of the event path."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.verification.__main__ import service
+from services.verification.gateways import Enquiry, Person
+from services.verification.tasks import kinds
+from shared.runtime.cli import main
+from shared.runtime.service import Resources, Service
+from shared.runtime.tasks import TaskKind
+
+
+class Agreeing:
+    """A register that knows everybody, as they state themselves."""
+
+    async def look_up(self, enquiry: Enquiry) -> Person | None:
+        """The person asked about."""
+        return Person(enquiry.full_name, f"{enquiry.date_of_birth:%Y%m%d}")
+
+
+def _tasks(resources: Resources) -> Mapping[str, TaskKind]:
+    return kinds(Agreeing(), resources.keys)
+
+
+def _service() -> Service:
+    return replace(service(), tasks=_tasks)
+
+
+if __name__ == "__main__":
+    sys.exit(main(_service, sys.argv[1:]))
