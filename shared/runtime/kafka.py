@@ -155,13 +155,13 @@ class Watch:
             await asyncio.sleep(ASK_EVERY_S)
 
 
-def record(message: Any, per_second: int = 1000) -> Record:
-    """An aiokafka or Faust message as the record that it is; its timestamp counts `per_second`."""
+def record(message: Any) -> Record:
+    """An aiokafka message as the record that it is."""
     return Record(
         message.topic,
         message.partition,
         message.offset,
-        _instant((message.timestamp or 0) / per_second),
+        _instant((message.timestamp or 0) / 1000),
         message.key,
         tuple(message.headers or ()),
         message.value,
