@@ -10,7 +10,7 @@ LIBS := .local/kafka/libs
 typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\'',$(value $1))')
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 
-.PHONY: help setup doctor demo run test sabotage lint format types unit contract architecture integration e2e bad-input chaos lock clean
+.PHONY: help setup doctor demo run test bench sabotage lint format types unit contract architecture integration e2e bad-input chaos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ run: setup ## The same services, staying up, with their addresses printed
 
 test: setup ## Every floor: lint, types, unit, contract, architecture, integration, e2e, bad-input, chaos
 	@$(PY) -m tests.floors
+
+bench: setup ## How fast it is: every figure three times, on a quiet machine (about an hour); build/bench.md, .json, .svg
+	@$(PY) -m tests.bench $(BENCH)
 
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
 	@$(PY) -m tests.sabotage

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,13 +23,16 @@ from deploy.simulators.process import NAMES
 from deploy.stack import Stack
 from deploy.waiting import until
 from shared.topics import heard_by
-from tests.bench.meter import Meter
+from tests.bench.meter import MB, Meter, megabytes
 
 IN_PROCESS = {name: f"tests.bench.mains.{name}" for name in ("verification", "payment", "notification")}
 """Service → the program that answers for the outside system in process."""
 
 PATIENCE_S = 900.0
 IMPORTER = "importer"
+
+Sent = Sequence[Any]
+"""One request as the load generator wrote it down: due, answered, status, dossier id."""
 
 
 @dataclass(frozen=True)
@@ -64,31 +68,43 @@ class Field:
 
     async def carry(self, count: int, connections: int = 64, rate: float | None = None) -> Carried:
         """File `count` applications and wait until all that comes of them is in the trail."""
-        requests, answers = self.prepare(count), self.folder / "answers.jsonl"
+        requests = self.prepare(count)
         before = await self.reader("audit").fetchval("SELECT count(*) FROM trail")
-        meter = self.meter()
-        filing = self.file(requests, answers, connections, rate)
-        load = Meter({"load": filing.pid})
-        cost: dict[str, float] = {}
-
-        async def filed() -> bool:
-            if filing.poll() is None:
-                cost.update(load.read())
-            return filing.poll() is not None
-
-        await until(filed, seconds=PATIENCE_S, what="the load to be sent", every=0.1)
-        assert filing.returncode == 0, "the load generator failed"
+        meter, cost = self.meter(), dict[str, float]()
+        sent = await self.filed(requests, connections, rate, cost)
         await self.quiet()
-        sent = [json.loads(line) for line in answers.read_text().splitlines()]
-        refused = [one for one in sent if one[2] != 201]
-        assert not refused, f"{len(refused)} of {count} were not taken, the first with {refused[0][2]}"
         begun = min(one[0] for one in sent)
-        ended = await self.reader("audit").fetchval("SELECT max(stored_at) FROM records")
+        ended = await self.reader("audit").fetchval("SELECT stored_at FROM records ORDER BY id DESC LIMIT 1")
         after = await self.reader("audit").fetchval("SELECT count(*) FROM trail")
         return Carried(
             count, ended.timestamp() - begun, after - before, {**meter.read(), **cost},
             [one[1] - one[0] for one in sent], await self._until_the_end(sent) if rate else (),
         )  # fmt: skip
+
+    async def stored(self, count: int, connections: int) -> None:
+        """File `count` applications and wait until all that comes of them is on the topics, heard by audit or not."""
+        await self.filed(self.prepare(count), connections)
+        await self.quiet(others=("audit",))
+
+    async def filed(
+        self, requests: Path, connections: int, rate: float | None = None, cost: dict[str, float] | None = None
+    ) -> list[Sent]:
+        """Send prepared `requests`, all of which must be taken; `cost` gets the CPU of who sends them."""
+        answers = self.folder / "answers.jsonl"
+        filing = self.file(requests, answers, connections, rate)
+        load = Meter({"load": filing.pid})
+
+        async def ended() -> bool:
+            if filing.poll() is None and cost is not None:
+                cost.update(load.read())
+            return filing.poll() is not None
+
+        await until(ended, seconds=PATIENCE_S, what="the load to be sent", every=0.1)
+        assert filing.returncode == 0, "the load generator failed"
+        sent: list[Sent] = [json.loads(line) for line in answers.read_text().splitlines()]
+        refused = [one for one in sent if one[2] != 201]
+        assert not refused, f"{len(refused)} of {len(sent)} were not taken, the first with {refused[0][2]}"
+        return sent
 
     def prepare(self, count: int) -> Path:
         """A file of `count` new applications, as `tests.bench.load` takes it; their people are in the register."""
@@ -141,11 +157,12 @@ class Field:
             return {}
         return {**{name: self.stack.outside.pid(name) for name in NAMES}, "payer": self.payer}
 
-    async def quiet(self, seconds: float = PATIENCE_S) -> None:
-        """Return once nothing is on its way and whoever was asked to pay has paid."""
+    async def quiet(self, seconds: float = PATIENCE_S, others: Sequence[str] = ()) -> None:
+        """Return once nothing is on its way (save to `others`) and whoever was asked to pay has paid."""
+        services = [name for name in SERVICES if name not in others]
 
         async def still() -> bool:
-            return await self.in_flight() == 0 and await self.unpaid() == 0
+            return await self.in_flight(services) == 0 and await self.unpaid() == 0
 
         await until(still, seconds=seconds, what="everything to be in the trail", every=0.2)
 
@@ -166,7 +183,19 @@ class Field:
         unpaid: int = await self.reader("payment").fetchval(_UNPAID)
         return unpaid
 
-    async def _until_the_end(self, sent: Sequence[Any]) -> list[float]:
+    def memory(self) -> dict[str, float]:
+        """Resident megabytes of each service's process."""
+        return {name: megabytes(pid) for name, pid in self.pids().items() if name not in ("kafka", "postgres")}
+
+    async def megabytes(self) -> dict[str, float]:
+        """What PostgreSQL's databases and Kafka's logs hold, without the write-ahead log, which is used again."""
+        size = await self.reader("intake").fetchval(
+            "SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datname LIKE 'dossier%'"
+        )
+        logs = (self.stack.directory / "kafka").rglob("gov.dossier.*/*.log")
+        return {"postgres": int(size) / MB, "kafka": sum(log.stat().st_size for log in logs) / MB}
+
+    async def _until_the_end(self, sent: Sequence[Sent]) -> list[float]:
         rows = await self.reader("audit").fetch(
             """SELECT t.dossier_id, max(r.stored_at) AS at FROM trail t JOIN records r ON r.id = t.record_id
                WHERE t.dossier_id = ANY($1::uuid[]) GROUP BY t.dossier_id""",
@@ -191,14 +220,18 @@ def _name(service: str, number: int) -> str:
 
 @asynccontextmanager
 async def field_of(
-    name: str, *, in_process: bool, copies: Mapping[str, int] | None = None, people: int = 1000
-) -> AsyncIterator[Field]:
-    """A new stack under the bench's load, and everything gone at the end. `people` are in the register."""
+    name: str, *, in_process: bool, copies: Mapping[str, int] | None = None, people: int = 1000,
+    services: Sequence[str] = SERVICES,
+) -> AsyncIterator[Field]:  # fmt: skip
+    """A new stack under the bench's load, and everything gone at the end. The people of the first
+    `people` applications of the first two loads are in the register.
+    """
     folder = LOCAL / "bench" / name
-    register = write_lines(folder / "register.jsonl", generate(people, datetime.now(UTC), seed=1).register)
+    shutil.rmtree(folder, ignore_errors=True)
+    known = [person for seed in (1, 2) for person in generate(people, datetime.now(UTC), seed).register]
     stack = Stack(
-        folder, register, external=External(), modules=IN_PROCESS if in_process else {}, copies=copies or {},
-        settings={"LOG_LEVEL": "WARNING"},
+        folder, write_lines(folder / "register.jsonl", known), external=External(), services=services,
+        modules=IN_PROCESS if in_process else {}, copies=copies or {}, settings={"LOG_LEVEL": "WARNING"},
     )  # fmt: skip
     async with stack:
         databases = stack.ground.databases()

@@ -1,0 +1,56 @@
+"""`python -m tests.bench`: every figure, several times over, medians, a table and a plot. On a quiet machine."""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from deploy.demo.asked import BUILD
+from tests.bench.figures import FIGURES, Asked, Figure
+from tests.bench.report import Measured, conditions, table, write
+
+
+def arguments() -> argparse.Namespace:
+    """What was typed."""
+    parser = argparse.ArgumentParser("tests.bench", description="How fast the platform is, and where the time goes.")
+    add = parser.add_argument
+    add("--runs", type=int, default=3, help="of each figure; their median counts")
+    add("--dossiers", type=int, default=20_000, help="carried in each run")
+    add("--long", type=int, default=1_000_000, help="events stored before the last run of the full store")
+    add("--connections", type=int, default=64, help="over which applications are filed")
+    add("--only", default="", help="figures whose names contain one of these words, separated by commas")
+    add("--build", type=Path, default=BUILD, help="where bench.json, bench.md and bench.svg are written")
+    return parser.parse_args()
+
+
+async def measure(figures: Sequence[Figure], asked: Asked, runs: int, console: Console) -> list[Measured]:
+    """Every figure, `runs` times, one after the other; each run begins on an empty stack of its own."""
+    measured = [Measured(figure) for figure in figures]
+    for run in range(runs):
+        for n, one in enumerate(measured, start=1):
+            console.print(
+                f"run {run + 1} of {runs}, figure {n} of {len(figures)}: {one.figure.name} …", highlight=False
+            )
+            one.runs.append(await one.figure.measure(asked))
+            console.print(f"    {one.runs[-1]['value']:,.3f} {one.figure.unit}", highlight=False)
+    return measured
+
+
+def main() -> None:
+    """Measure what is asked for, write it down and show it."""
+    typed, console = arguments(), Console()
+    words = [word for word in typed.only.split(",") if word]
+    figures = [figure for figure in FIGURES if not words or any(word in figure.name for word in words)]
+    asked = Asked(typed.dossiers, typed.connections, typed.long)
+    where = conditions()
+    measured = asyncio.run(measure(figures, asked, typed.runs, console))
+    told = {**asdict(asked), "runs": typed.runs}
+    write(typed.build, measured, where, told)
+    console.print(table(measured, where, told), highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
