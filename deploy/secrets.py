@@ -4,23 +4,32 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.kafka.acls import ADMIN, SUBSCRIBERS
+from deploy.kafka.certificates import new_authority, new_broker
 from deploy.postgres.names import AUDITOR, SERVICES
 from shared.errors import Misconfigured
+from shared.runtime.settings import AUTHORITY
 
 CLIENTS = "clients.json"
+AUTHORITY_KEY = "kafka_ca_key.pem"
+"""Only who makes certificates for brokers needs it."""
 
 _CITIZEN_APPS = ("citizen-app-a", "citizen-app-b")
 
+_OWN: Mapping[str, frozenset[str]] = {
+    "intake": frozenset({"kek", CLIENTS}),
+    "verification": frozenset({"kek", "register_credentials"}),
+    "payment": frozenset({"kek", "vnpay_secret"}),
+    "notification": frozenset({"kek"}),
+    "audit": frozenset(),
+}
 NEEDS: Mapping[str, frozenset[str]] = {
-    "intake": frozenset({"intake_db_password", "request_hmac_key", "kek", CLIENTS}),
-    "verification": frozenset({"verification_db_password", "request_hmac_key", "kek", "register_credentials"}),
-    "payment": frozenset({"payment_db_password", "request_hmac_key", "kek", "vnpay_secret"}),
-    "notification": frozenset({"notification_db_password", "request_hmac_key", "kek"}),
-    "audit": frozenset({"audit_db_password", "request_hmac_key"}),
+    name: own | {f"{name}_db_password", f"{name}_kafka_password", AUTHORITY, "request_hmac_key"}
+    for name, own in _OWN.items()
 }
 """All that a process of each service may read; an operator's commands read more (`auditor_db_password`)."""
 
@@ -35,6 +44,7 @@ def _key_of_32_bytes() -> str:
 
 _MAKERS: Mapping[str, Callable[[], str]] = {
     **{f"{name}_db_password": _password for name in ("admin", *SERVICES, AUDITOR)},
+    **{f"{name}_kafka_password": _password for name in (ADMIN, *SERVICES, *SUBSCRIBERS)},
     "kek": _key_of_32_bytes,
     "request_hmac_key": _key_of_32_bytes,
     "vnpay_secret": lambda: secrets.token_hex(24),
@@ -43,7 +53,7 @@ _MAKERS: Mapping[str, Callable[[], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """A directory of secrets. Each file holds one value, without a line end."""
+    """A directory of secrets. Each file holds one value; of one line, it has no line end."""
 
     directory: Path
 
@@ -53,7 +63,15 @@ class Secrets:
         for name, make in _MAKERS.items():
             if not self.path(name).exists():
                 self._write(name, make())
+        self._ensure_authority()
         self._ensure_clients(units)
+
+    def ensure_broker(self, name: str, hosts: Sequence[str]) -> Path:
+        """The file with key and certificate of a broker that answers to these hosts, made if it is not there."""
+        path = self.path(f"{name}_tls.pem")
+        if not path.exists():
+            self._write(path.name, new_broker(self.read(AUTHORITY), self.read(AUTHORITY_KEY), hosts))
+        return path
 
     def path(self, name: str) -> Path:
         """Where the secret called `name` lies."""
@@ -66,6 +84,10 @@ class Secrets:
         except FileNotFoundError:
             raise Misconfigured(f"no secret {name} in {self.directory}") from None
 
+    def kafka_password(self, principal: str) -> str:
+        """What `principal` logs in to a secured Kafka with. Raises Misconfigured if there is none."""
+        return self.read(f"{principal}_kafka_password")
+
     def of(self, service: str) -> Path:
         """A folder with what a process of `service` needs and nothing else, as links to the files here."""
         folder = self.directory / "of" / service
@@ -76,6 +98,12 @@ class Secrets:
             if not (folder / name).is_symlink():
                 (folder / name).symlink_to(self.path(name).resolve())
         return folder
+
+    def _ensure_authority(self) -> None:
+        if not (self.path(AUTHORITY).exists() and self.path(AUTHORITY_KEY).exists()):
+            certificate, key = new_authority()
+            self._write(AUTHORITY_KEY, key)
+            self._write(AUTHORITY, certificate)
 
     def _ensure_clients(self, units: Iterable[str]) -> None:
         present = json.loads(self.path(CLIENTS).read_text()) if self.path(CLIENTS).exists() else []

@@ -183,6 +183,7 @@ class Stack:
         """What an operator of `service` must be told of this stack; a process of it sees its own secrets only."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.ground.bootstrap_servers,
+            "KAFKA_SECURITY_PROTOCOL": self.ground.security,
             "DATABASE_URL": without_password(self.ground.databases(self.suffix).url(service)),
             "SECRETS_DIR": str(self.ground.secrets.directory),
             "DATA_DIR": str(self.directory / "faust"),

@@ -1,11 +1,6 @@
-"""Creates the topics of `shared/topics.py`, once; refuses a topic whose partitions are not the shards.
-
-`python -m deploy.kafka.topics` does it for the cluster at KAFKA_BOOTSTRAP_SERVERS (REPLICATION_FACTOR, default 1).
-"""
+"""Creates the topics of `shared/topics.py`, once; refuses a topic whose partitions are not the shards."""
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -14,10 +9,11 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, NodeNotReadyError, for_code
+from aiokafka.errors import NodeNotReadyError, for_code
 
 from deploy.waiting import until
 from shared.errors import Misconfigured
+from shared.runtime.kafka import Broker, Login
 from shared.topics import TOPICS, Topic
 
 _TOPIC_ALREADY_EXISTS = 36
@@ -30,7 +26,10 @@ _SAFE = 3
 
 
 async def ensure_topics(
-    bootstrap_servers: str, topics: Iterable[Topic] = TOPICS.values(), replication_factor: int = 1
+    bootstrap_servers: str,
+    topics: Iterable[Topic] = TOPICS.values(),
+    replication_factor: int = 1,
+    login: Login | None = None,
 ) -> tuple[str, ...]:
     """Creates what is missing of `topics`, brings settings up to date, and returns the names created.
 
@@ -38,7 +37,7 @@ async def ensure_topics(
     before changing anything, if a topic exists with another number of partitions: the shard of a dossier would change.
     """
     wanted = {topic.name: _safe(topic, replication_factor) for topic in topics}
-    async with administrator(bootstrap_servers) as admin:
+    async with administrator(bootstrap_servers, login=login) as admin:
         present = await _partitions(admin)
         _refuse_other_partition_counts(wanted.values(), present)
         missing = [topic for name, topic in wanted.items() if name not in present]
@@ -63,24 +62,26 @@ async def delete_topics(bootstrap_servers: str, topics: Iterable[Topic] = TOPICS
         await until(gone, seconds=30, what="the topics to be gone")
 
 
-async def is_ready(bootstrap_servers: str) -> bool:
+async def is_ready(bootstrap_servers: str, login: Login | None = None) -> bool:
     """True if the cluster answers and every partition of every topic has a leader. Raises KafkaError or OSError."""
-    async with administrator(bootstrap_servers, timeout_ms=3000) as admin:
+    async with administrator(bootstrap_servers, timeout_ms=3000, login=login) as admin:
         cluster = await admin.describe_cluster()
         return bool(cluster["brokers"]) and await _all_led(admin, None)
 
 
 @asynccontextmanager
-async def administrator(bootstrap_servers: str, timeout_ms: int = 30_000) -> AsyncIterator[AIOKafkaAdminClient]:
+async def administrator(
+    bootstrap_servers: str, timeout_ms: int = 30_000, login: Login | None = None
+) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client that knows a broker, closed at the end. `timeout_ms` bounds one request."""
-    admin = await _connected(bootstrap_servers, timeout_ms)
+    admin = await _connected(Broker(bootstrap_servers, login), timeout_ms)
     try:
         yield admin
     finally:
         await admin.close()
 
 
-async def _connected(bootstrap_servers: str, timeout_ms: int) -> AIOKafkaAdminClient:
+async def _connected(broker: Broker, timeout_ms: int) -> AIOKafkaAdminClient:
     """An admin client that knows a broker.
 
     A broker that its controller has fenced (it stood still, say) answers, but names no broker until its next heartbeat:
@@ -88,7 +89,7 @@ async def _connected(bootstrap_servers: str, timeout_ms: int) -> AIOKafkaAdminCl
     """
     deadline = time.monotonic() + timeout_ms / 1000
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=timeout_ms)
+        admin = AIOKafkaAdminClient(**broker.connection, request_timeout_ms=timeout_ms)
         try:
             await admin.start()
             await admin.describe_cluster()
@@ -160,25 +161,3 @@ async def _all_led(admin: AIOKafkaAdminClient, names: Iterable[str] | None) -> b
     described: list[dict[str, Any]] = await admin.describe_topics()
     led = {t["topic"] for t in described if all(p["leader"] != _NO_LEADER for p in t["partitions"])}
     return led >= set(names if names is not None else (t["topic"] for t in described))
-
-
-def main() -> None:
-    """Entry point: settings from the environment, exit 2 with a sentence if they do not fit."""
-    try:
-        servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
-        factor = int(os.environ.get("REPLICATION_FACTOR", "1"))
-        created = asyncio.run(ensure_topics(servers, replication_factor=factor))
-    except KeyError as missing:
-        sys.exit(_complain(f"{missing.args[0]} is not set"))
-    except (Misconfigured, KafkaError, ValueError) as wrong:
-        sys.exit(_complain(str(wrong)))
-    print(f"topics created: {', '.join(created) or 'none, all were there'}")
-
-
-def _complain(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
-    return 2
-
-
-if __name__ == "__main__":
-    main()

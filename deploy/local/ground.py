@@ -14,8 +14,9 @@ from typing import IO, Any, Self, TypeVar
 
 import asyncpg
 
-from deploy.kafka.topics import ensure_topics
-from deploy.local.kafka import LocalKafka
+from deploy.kafka import provision as cluster
+from deploy.kafka.acls import ADMIN
+from deploy.local.kafka import Guarded, LocalKafka
 from deploy.local.machine import LIBS, LOCAL
 from deploy.local.ports import free_port
 from deploy.local.postgres import LocalPostgres
@@ -23,6 +24,8 @@ from deploy.local.server import GroundError, Say, Server
 from deploy.postgres.provision import Databases, provision
 from deploy.secrets import Secrets
 from shared.law.loader import load_catalogue
+from shared.runtime.kafka import Broker
+from shared.runtime.settings import AUTHORITY, KafkaSettings
 
 _S = TypeVar("_S", bound=Server)
 _OWN = ("kafka/data", "postgres", "secrets", "ports.json")
@@ -54,6 +57,8 @@ class Ground:
     units: Iterable[str] | None = None
     say: Say = lambda _: None
     libs: Path = LIBS
+    secured: bool = False
+    """Whether the embedded broker lets in only whom it knows, each to what `deploy/kafka/acls.py` allows."""
     kafka: LocalKafka | None = field(init=False, default=None)
     """The embedded broker, to be killed and restarted by tests; None if an external one is used."""
     postgres: LocalPostgres | None = field(init=False, default=None)
@@ -73,6 +78,21 @@ class Ground:
     def admin_url(self) -> str:
         """The database administrator's way in. Raises GroundError before the start."""
         return self.external.database_url or _started(self.postgres).admin_url
+
+    @property
+    def security(self) -> str:
+        """KAFKA_SECURITY_PROTOCOL of this ground's Kafka."""
+        return "SASL_SSL" if self.secured else "PLAINTEXT"
+
+    def broker(self, who: str) -> Broker:
+        """Kafka, with the login of the principal `who` if it wants one."""
+        return self._kafka_settings(self.bootstrap_servers).broker(who)
+
+    def _kafka_settings(self, servers: str) -> KafkaSettings:
+        return KafkaSettings(
+            kafka_bootstrap_servers=servers, kafka_security_protocol=self.security, kafka_username="",
+            secrets_dir=self.secrets.directory,
+        )  # fmt: skip
 
     def databases(self, suffix: str = "") -> Databases:
         """The five databases; another `suffix` names another set on the same server, not made yet."""
@@ -122,16 +142,26 @@ class Ground:
     def _choose_servers(self) -> None:
         kafka_port, postgres_port = _ports(self.directory / "ports.json")
         if self.external.bootstrap_servers is None:
-            self.kafka = LocalKafka(self.directory / "kafka", kafka_port, self.libs, self.say)
+            self.kafka = LocalKafka(self.directory / "kafka", kafka_port, self.libs, self.say, self._guarded())
         if self.external.database_url is None:
             password = self.secrets.read("admin_db_password")
             self.postgres = LocalPostgres(self.directory / "postgres", postgres_port, password, self.say)
 
+    def _guarded(self) -> Guarded | None:
+        admin = self._kafka_settings("").broker(ADMIN).login
+        if admin is None:
+            return None
+        return Guarded(
+            self.secrets.path(AUTHORITY), self.secrets.ensure_broker("kafka", ["localhost", "127.0.0.1"]), admin
+        )
+
     async def _provision(self) -> None:
         if self.postgres is not None:
             await _close_to_the_public(self.admin_url)
-        migrations, topics = await asyncio.gather(provision(self.databases()), ensure_topics(self.bootstrap_servers))
-        self.say(f"databases: {len(migrations)} migrations run; topics: {len(topics)} created")
+        migrations, told = await asyncio.gather(
+            provision(self.databases()), cluster.provision(self.broker(ADMIN), self.secrets.kafka_password)
+        )
+        self.say(f"databases: {len(migrations)} migrations run; {told}")
 
 
 async def _close_to_the_public(admin_url: str) -> None:

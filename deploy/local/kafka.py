@@ -3,6 +3,7 @@
 import base64
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
@@ -11,6 +12,7 @@ from deploy.kafka.topics import is_ready
 from deploy.local.machine import JAR, java
 from deploy.local.ports import answers, free_port
 from deploy.local.server import GroundError, Say, Server
+from shared.runtime.kafka import MECHANISM, Login
 
 _SETTINGS = Path(__file__).resolve().parents[1] / "kafka"
 _HEAP = "-Xmx512m"
@@ -18,14 +20,28 @@ _QUICK = "-XX:TieredStopAtLevel=1"
 """No second compiler: it works for minutes, on cores that a short-lived broker shares with everybody else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What a broker needs to let in nobody whom it does not know: files of the authority's certificate and of its own
+    with its key, and how an administrator logs in, from its first start on.
+    """
+
+    authority: Path
+    certificate: Path
+    admin: Login
+
+
 class LocalKafka(Server):
     """A broker on 127.0.0.1:`port`, made anew in `home` or continued there; `libs` holds the jars."""
 
     name = "Kafka"
 
-    def __init__(self, home: Path, port: int, libs: Path, say: Say = lambda _: None) -> None:
+    def __init__(
+        self, home: Path, port: int, libs: Path, say: Say = lambda _: None, guarded: Guarded | None = None
+    ) -> None:
         super().__init__(home, port, say)
         self._libs = libs
+        self._guarded = guarded
 
     @property
     def bootstrap_servers(self) -> str:
@@ -43,11 +59,15 @@ class LocalKafka(Server):
     async def _prepare(self) -> None:
         if not (self._libs / JAR).exists():
             raise GroundError(f"no Kafka jars in {self._libs}: run `make setup`")
-        template = (_SETTINGS / "server.properties").read_text()
-        settings = {"{port}": str(self.port), "{controller_port}": str(free_port()), "{data}": str(self._data)}
+        settings = {"port": self.port, "controller_port": free_port(), "data": self._data}
+        text = (_SETTINGS / "server.properties").read_text()
+        if self._guarded is not None:
+            text += (_SETTINGS / "secured.properties").read_text()
+            settings |= {"authority": self._guarded.authority, "certificate": self._guarded.certificate}
+            settings |= {"broker_port": free_port()}
         for placeholder, value in settings.items():
-            template = template.replace(placeholder, value)
-        self._properties.write_text(template)
+            text = text.replace(f"{{{placeholder}}}", str(value))
+        self._properties.write_text(text)
         if not (self._data / "meta.properties").exists():
             await self._format()
 
@@ -55,7 +75,15 @@ class LocalKafka(Server):
         self._say("Kafka: formatting a new data directory")
         tool = self._java("-Xmx128m", _QUICK, "kafka.tools.StorageTool")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "0")
-        await self.run_tool([*tool, "format", "--cluster-id", cluster, "--config", str(self._properties)])
+        await self.run_tool(
+            [*tool, "format", "--cluster-id", cluster, "--config", str(self._properties), *self._admin()]
+        )
+
+    def _admin(self) -> list[str]:
+        if self._guarded is None:
+            return []
+        admin = self._guarded.admin
+        return ["--add-scram", f"{MECHANISM}=[name={admin.username},iterations=8192,password={admin.password}]"]
 
     def _command(self) -> Sequence[str]:
         return [*self._java(_HEAP, _QUICK, "-Djava.awt.headless=true", "kafka.Kafka"), str(self._properties)]
@@ -66,7 +94,8 @@ class LocalKafka(Server):
 
     async def _answers(self) -> bool:
         try:
-            return answers(self.port) and await is_ready(self.bootstrap_servers)
+            login = None if self._guarded is None else self._guarded.admin
+            return answers(self.port) and await is_ready(self.bootstrap_servers, login)
         except KafkaError as error:
             self._last_error = error
             return False

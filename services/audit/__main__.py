@@ -12,7 +12,6 @@ from services.audit.trail import Trail
 from services.audit.verify import parse, verify
 from shared.runtime.cli import main
 from shared.runtime.decider import Decider
-from shared.runtime.kafka import Broker
 from shared.runtime.service import Resources, Service
 from shared.runtime.settings import OperatorSettings, load
 
@@ -30,7 +29,7 @@ def service() -> Service:
 
 def _trail(resources: Resources) -> Mapping[str, Callable[[], Awaitable[None]]]:
     settings = resources.settings
-    broker = Broker(settings.kafka_bootstrap_servers)
+    broker = settings.broker("audit")
     trail = Trail(resources.pool, broker, resources.metrics, settings.instance, resources.progress, resources.lost)
     return {"trail": trail.run}
 

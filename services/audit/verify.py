@@ -24,7 +24,6 @@ from services.audit.comparison import Comparison, Level, paired
 from services.audit.differences import Finding, merged
 from services.audit.report import Line, Progress, Report, print_report
 from shared.errors import Misconfigured
-from shared.runtime.kafka import Broker
 from shared.runtime.settings import OperatorSettings
 from shared.topics import SHARDS, heard_by, topic_of
 
@@ -142,7 +141,7 @@ async def _topic_ends(pair: _Pair) -> Mapping[int, int] | None:
         return None
     tps = [TopicPartition(topic_of(pair.writer), shard) for shard in range(SHARDS)]
     try:
-        async with Broker(pair.settings.kafka_bootstrap_servers).reader("audit-verify") as reader:
+        async with pair.settings.broker("audit").reader("audit-verify") as reader:
             ends = await reader.end_offsets(tps)
     except (KafkaError, OSError):
         return None

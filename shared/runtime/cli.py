@@ -16,7 +16,6 @@ from shared.errors import Misconfigured, Unavailable
 from shared.runtime import logs, operator
 from shared.runtime.deadletters import discard
 from shared.runtime.engine import LOST_CONNECTION, Engine
-from shared.runtime.kafka import Broker
 from shared.runtime.process import serve
 from shared.runtime.rebuild import check
 from shared.runtime.sealing import seal_kept
@@ -101,7 +100,7 @@ async def _operate(service: Service, settings: OperatorSettings, asked: argparse
             ("deadletters", "redrive"): lambda: _redrive(lone_engine(service, settings, pool), settings, asked),
             ("deadletters", "discard"): lambda: discard(pool, asked.id),
             ("heard", "list"): lambda: operator.list_heard(pool),
-            ("heard", "skip"): lambda: _skip(pool, settings, asked),
+            ("heard", "skip"): lambda: _skip(service.name, pool, settings, asked),
         }
         answer = await acts[asked.command, asked.act]()
     _say(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
@@ -124,8 +123,10 @@ async def _redrive(engine: Engine, settings: OperatorSettings, asked: argparse.N
     return await operator.redrive_all(engine, opened, asked.reason, lambda text: sys.stderr.write(text + "\n"))
 
 
-async def _skip(pool: "asyncpg.Pool[asyncpg.Record]", settings: OperatorSettings, asked: argparse.Namespace) -> Any:
-    broker = Broker(settings.kafka_bootstrap_servers) if settings.kafka_bootstrap_servers else None
+async def _skip(
+    service: str, pool: "asyncpg.Pool[asyncpg.Record]", settings: OperatorSettings, asked: argparse.Namespace
+) -> Any:
+    broker = settings.broker(service) if settings.kafka_bootstrap_servers else None
     return await operator.skip_heard(pool, asked.source, asked.shard, asked.sequence, broker)
 
 

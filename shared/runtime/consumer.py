@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.auth import SASLCredentials
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -24,7 +25,7 @@ from shared.errors import Misconfigured
 from shared.runtime.batch import Record
 from shared.runtime.ending import end_at_once
 from shared.runtime.fetched import read_as_the_broker
-from shared.runtime.kafka import record
+from shared.runtime.kafka import MECHANISM, Broker, Login, record
 from shared.runtime.pace import rest
 
 NextOffsets = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
@@ -113,7 +114,7 @@ class KafkaConsumer:
     """One service's subscription: batches of at most `size` records of all its topics, each partition in its order."""
 
     service: str
-    bootstrap: str
+    broker: Broker
     topics: Sequence[str]
     handle: Handle
     next_offsets: NextOffsets
@@ -147,7 +148,8 @@ class KafkaConsumer:
     def _application(self) -> Any:
         app = faust.App(
             self.service,
-            broker=f"kafka://{self.bootstrap.replace(',', ';kafka://')}",
+            broker=f"kafka://{self.broker.bootstrap.replace(',', ';kafka://')}",
+            broker_credentials=_credentials(self.broker.login),
             **_SETTINGS,
             broker_max_poll_records=self.size,
             datadir=str(self.datadir),
@@ -173,6 +175,14 @@ class KafkaConsumer:
         for tp in assignment:
             lag[tp.topic] += max(0, (consumer.highwater(tp) or 0) - (consumer._committed_offset.get(tp) or 0))
         return lag
+
+
+def _credentials(login: Login | None) -> SASLCredentials | None:
+    if login is None:
+        return None
+    return SASLCredentials(
+        username=login.username, password=login.password, ssl_context=login.context, mechanism=MECHANISM
+    )
 
 
 _SETTINGS: dict[str, Any] = {

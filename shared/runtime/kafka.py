@@ -1,10 +1,11 @@
 """Connections to Kafka: settings that every producer and consumer of the platform shares, in one place."""
 
 import asyncio
+import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,17 +28,53 @@ SILENT_S = 10.0
 """A broker that has not answered for this long is missing; one that is busy for a moment is not."""
 
 
+MECHANISM = "SCRAM-SHA-512"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are to a secured cluster (SCRAM over TLS), and whose certificates we take for its own (`context`, which
+    compares host names too).
+    """
+
+    username: str
+    password: str = field(repr=False)
+    context: ssl.SSLContext = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, username: str, password: str, authority: str) -> "Login":
+        """`authority` is the certificate (PEM) of the cluster's own authority: no other is trusted. Raises
+        ssl.SSLError.
+        """
+        return cls(username, password, ssl.create_default_context(cadata=authority))
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """How to reach the cluster. `bootstrap` is host:port[,host:port]."""
+    """How to reach the cluster. `bootstrap` is host:port[,host:port]; without a `login` it is an open one."""
 
     bootstrap: str
+    login: Login | None = None
+
+    @property
+    def connection(self) -> Mapping[str, Any]:
+        """What every client of aiokafka's must be told of the cluster."""
+        if self.login is None:
+            return {"bootstrap_servers": self.bootstrap}
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": "SASL_SSL",
+            "ssl_context": self.login.context,
+            "sasl_mechanism": MECHANISM,
+            "sasl_plain_username": self.login.username,
+            "sasl_plain_password": self.login.password,
+        }
 
     @asynccontextmanager
     async def producer(self, client: str) -> AsyncIterator[AIOKafkaProducer]:
         """An idempotent producer (acks=all); discarded, never reused, after an error (aiokafka issue 1017)."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
+            **self.connection,
             client_id=f"{client}-relay",
             acks="all",
             enable_idempotence=True,
@@ -64,9 +101,7 @@ class Broker:
 
     async def ask(self, client: str) -> None:
         """Return once a broker has told the cluster's metadata. Raises KafkaError, OSError; at each within ASK_S."""
-        asking = AIOKafkaClient(
-            bootstrap_servers=self.bootstrap, client_id=f"{client}-watch", request_timeout_ms=int(ASK_S * 1000)
-        )
+        asking = AIOKafkaClient(**self.connection, client_id=f"{client}-watch", request_timeout_ms=int(ASK_S * 1000))
         try:
             await asking.bootstrap()
         finally:
@@ -74,7 +109,7 @@ class Broker:
 
     async def partitions(self, topics: Sequence[str]) -> dict[str, int]:
         """Topic → how many partitions it has, 0 if there is none. Raises KafkaError."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=20_000)
+        admin = AIOKafkaAdminClient(**self.connection, request_timeout_ms=20_000)
         try:
             await admin.start()
             described = await admin.describe_topics(list(topics))
@@ -87,7 +122,7 @@ class Broker:
         """A consumer without automatic commits; with `group_id` in settings it joins a group."""
         read_as_the_broker()
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
+            **self.connection,
             client_id=f"{client}-reader",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

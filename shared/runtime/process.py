@@ -128,7 +128,7 @@ async def _consume(runtime: Runtime) -> None:
     await insist(listener.prepare)
     await runtime.broker.wait(runtime.service.name)
     consumer = KafkaConsumer(
-        runtime.service.name, settings.kafka_bootstrap_servers, [topic.name for topic in listener.topics],
+        runtime.service.name, runtime.broker, [topic.name for topic in listener.topics],
         listener.handle, listener.next_offsets, settings.data_dir / f"{runtime.service.name}-{os.getpid()}",
         settings.instance,
     )  # fmt: skip

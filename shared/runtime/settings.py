@@ -1,8 +1,9 @@
 """Settings that every service has. From the environment; secrets only from files, never with a default."""
 
 import base64
+import ssl
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
@@ -12,34 +13,46 @@ from shared.errors import Misconfigured
 from shared.forms import form_faults
 from shared.runtime.crash import POINTS
 from shared.runtime.http import Client, Clients
+from shared.runtime.kafka import Broker, Login
 from shared.runtime.sealing import Kek, derived
 
-S = TypeVar("S", bound="OperatorSettings")
+S = TypeVar("S", bound="KafkaSettings")
 
 _CLIENTS = TypeAdapter(list[Client])
-_SERVERS = r"[^\s/]+:\d+(,[^\s/]+:\d+)*"
+SERVERS = r"[^\s/]+:\d+(,[^\s/]+:\d+)*"
+AUTHORITY = "kafka_ca.pem"
 
 
-class OperatorSettings(BaseSettings):
-    """What an operator's command must be told: one that asks Kafka only to tell more may go without it.
+class KafkaSettings(BaseSettings):
+    """What anything that speaks to Kafka must be told; only with SASL_SSL there are secrets to it.
 
-    Times in seconds; names in the environment are the field names in capitals.
+    Names in the environment are the field names in capitals.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    kafka_bootstrap_servers: str = Field("", pattern=rf"^({_SERVERS})?$")
-    database_url: str = Field(pattern=r"^postgres(ql)?://[^\s:]+@[^\s]+$", description="without a password")
+    kafka_bootstrap_servers: str = Field("", pattern=rf"^({SERVERS})?$")
+    kafka_security_protocol: Literal["PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_username: str = Field("", pattern=r"^[a-z0-9.-]*$", description="the service's name, if it is not set")
     secrets_dir: Path = Path("/run/secrets")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    pool_size: int = Field(12, ge=4, le=100)
 
-    @field_validator("database_url", "kafka_bootstrap_servers")
+    @field_validator("kafka_bootstrap_servers")
     @classmethod
     def _names_a_port_that_can_be(cls, told: str) -> str:
         for server in told.split(","):
             _ = urlsplit(server if "://" in server else f"//{server}").port  # raises ValueError
         return told
+
+    def broker(self, who: str) -> Broker:
+        """The cluster, with the login of KAFKA_USERNAME or else of `who`. Raises Misconfigured."""
+        name = self.kafka_username or who
+        if self.kafka_security_protocol == "PLAINTEXT":
+            return Broker(self.kafka_bootstrap_servers)
+        password, authority = self.secret(f"{name}_kafka_password"), self.secret(AUTHORITY)
+        try:
+            return Broker(self.kafka_bootstrap_servers, Login.of(name, password, authority))
+        except ssl.SSLError as error:
+            raise Misconfigured(f"secret {AUTHORITY} is not a certificate in PEM") from error
 
     def secret(self, name: str) -> str:
         """The secret of that name, stripped. Raises Misconfigured naming the file."""
@@ -53,6 +66,23 @@ class OperatorSettings(BaseSettings):
         if not text:
             raise Misconfigured(f"secret file {path} is empty")
         return text
+
+
+class OperatorSettings(KafkaSettings):
+    """What an operator's command must be told: one that asks Kafka only to tell more may go without it.
+
+    Times in seconds.
+    """
+
+    database_url: str = Field(pattern=r"^postgres(ql)?://[^\s:]+@[^\s]+$", description="without a password")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    pool_size: int = Field(12, ge=4, le=100)
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_database_at_a_port_that_can_be(cls, told: str) -> str:
+        _ = urlsplit(told).port  # raises ValueError
+        return told
 
     def key(self, name: str) -> bytes:
         """A secret of 32 bytes in base64. Raises Misconfigured."""
@@ -74,7 +104,7 @@ class OperatorSettings(BaseSettings):
 class CommitSettings(OperatorSettings):
     """What a command that commits must be told: the store is compared with its topic first."""
 
-    kafka_bootstrap_servers: str = Field(pattern=rf"^{_SERVERS}$")
+    kafka_bootstrap_servers: str = Field(pattern=rf"^{SERVERS}$")
 
 
 class Settings(CommitSettings):

@@ -138,7 +138,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     """Every part of the process, connected to the others. Must be called inside the running loop."""
     metrics = Metrics(service.name)
     metrics.pool_waiting.set_function(partial(waiting, pool))
-    broker = Broker(settings.kafka_bootstrap_servers)
+    broker = settings.broker(service.name)
     hears = [topic.name for topic in heard_by(service.name)]
     guard = RestoreGuard(service.name, pool, broker, service.makes_keys, hears=hears)
     relay = Relay(service.name, pool, broker, metrics, service.makes_keys, guard.again, settings.instance)
@@ -163,7 +163,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
 
 def lone_engine(service: Service, settings: OperatorSettings, pool: "asyncpg.Pool[asyncpg.Record]") -> Engine:
     """What an operator's command commits with: what it comes to, the service's processes find within a second."""
-    guard = RestoreGuard(service.name, pool, Broker(settings.kafka_bootstrap_servers), service.makes_keys)
+    guard = RestoreGuard(service.name, pool, settings.broker(service.name), service.makes_keys)
     return _engine(service, settings, Metrics(service.name), guard)
 
 

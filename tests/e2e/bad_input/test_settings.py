@@ -35,6 +35,8 @@ class Row:
 EVERY = (
     ("KAFKA_BOOTSTRAP_SERVERS", None),
     ("KAFKA_BOOTSTRAP_SERVERS", "kafka.example"),
+    ("KAFKA_SECURITY_PROTOCOL", "SSL"),
+    ("KAFKA_USERNAME", "two words"),
     ("DATABASE_URL", None),
     ("DATABASE_URL", f"postgresql://dossier:{MARK}@127.0.0.1/dossier"),
     ("DATABASE_URL", "mysql://dossier@127.0.0.1/dossier"),
@@ -162,6 +164,13 @@ STARTS: tuple[tuple[str, str, str, Spoil], ...] = (
     ("notification", "request_hmac_key", "short", _write(KEY[:20])),
     ("audit", "audit_db_password", "empty", _write("")),
 )
+SECURED: tuple[tuple[str, str, str, Spoil], ...] = (
+    ("intake", "intake_kafka_password", "missing", Path.unlink),
+    ("audit", "audit_kafka_password", "empty", _write("")),
+    ("payment", "kafka_ca.pem", "missing", Path.unlink),
+    ("payment", "kafka_ca.pem", "no certificate", _write(MARK)),
+)
+"""What a service needs besides for a secured Kafka."""
 
 
 def _spoiled(stack: Stack, folder: Path, secret: str, spoil: Spoil) -> Path:
@@ -192,6 +201,20 @@ async def test_a_service_with_a_wrong_secret_names_it_at_start_and_ends_with_2(
     service: str, secret: str, what: str, spoil: Spoil, stack: Stack, tmp_path: Path
 ) -> None:
     environment = {**stack.environment(service), "SECRETS_DIR": str(_spoiled(stack, tmp_path, secret, spoil))}
+    ended = await typed(environment, f"services.{service}", "run")
+    assert (ended.code, secret in ended.err) == (2, True), f"{what}: {ended.out}{ended.err}"
+    assert MARK not in ended.out + ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("service", "secret", "what", "spoil"), [pytest.param(*row, id=f"{row[0]} {row[1]} {row[2]}") for row in SECURED]
+)
+async def test_what_a_secured_kafka_needs_is_named_at_start(
+    service: str, secret: str, what: str, spoil: Spoil, stack: Stack, tmp_path: Path
+) -> None:
+    secrets = _spoiled(stack, tmp_path, secret, spoil)
+    environment = {**stack.environment(service), "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "SECRETS_DIR": str(secrets)}
     ended = await typed(environment, f"services.{service}", "run")
     assert (ended.code, secret in ended.err) == (2, True), f"{what}: {ended.out}{ended.err}"
     assert MARK not in ended.out + ended.err

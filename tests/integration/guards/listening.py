@@ -42,7 +42,7 @@ async def _listen(bootstrap: str, group: str, folder: str, word: str = "") -> No
         listener = Listener(NAME, pool, engine, Broker(bootstrap), Metrics(NAME))
         await listener.prepare()
         consumer = KafkaConsumer(
-            group, bootstrap, [TOPIC], listener.handle, listener.next_offsets, Path(folder), instance="only"
+            group, Broker(bootstrap), [TOPIC], listener.handle, listener.next_offsets, Path(folder), instance="only"
         )
         await consumer.start()
         while consumer.alive:

@@ -41,7 +41,7 @@ async def _consuming(ground: Ground, folder: Path, group: str, go_on: asyncio.Ev
     async def next_offsets() -> Mapping[tuple[str, int], int]:
         return {}
 
-    consumer = KafkaConsumer(group, ground.bootstrap_servers, [TOPIC], handle, next_offsets, folder)
+    consumer = KafkaConsumer(group, Broker(ground.bootstrap_servers), [TOPIC], handle, next_offsets, folder)
     await consumer.start()
     try:
         yield begun

@@ -14,6 +14,7 @@ from deploy.local.ground import Ground
 from shared.runtime import consumer as consuming
 from shared.runtime.batch import Record
 from shared.runtime.consumer import KafkaConsumer, NextOffsets
+from shared.runtime.kafka import Broker
 from shared.topics import SHARDS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, Log
@@ -42,7 +43,7 @@ async def _forge(bootstrap: str, group: str, offset: int) -> None:
 async def _consuming(
     ground: Ground, group: str, folder: Path, handle: Callable[[Sequence[Record]], Awaitable[None]], begin: NextOffsets
 ) -> AsyncIterator[KafkaConsumer]:
-    consumer = KafkaConsumer(group, ground.bootstrap_servers, [TOPIC], handle, begin, folder)
+    consumer = KafkaConsumer(group, Broker(ground.bootstrap_servers), [TOPIC], handle, begin, folder)
     await consumer.start()
     try:
         yield consumer

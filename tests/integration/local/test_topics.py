@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from deploy.kafka.topics import administrator, delete_topics, ensure_topics, main
+from deploy.kafka.provision import main
+from deploy.kafka.topics import administrator, delete_topics, ensure_topics
 from deploy.local.ground import Ground
 from shared.errors import Misconfigured
 from shared.topics import TOPICS, Topic

@@ -165,6 +165,4 @@ async def test_a_loop_that_has_ended_turns_livez_red(process: Runtime) -> None:
 
 def _consumer(kind: type[KafkaConsumer], process: Runtime) -> KafkaConsumer:
     listener, settings = process.listener, process.settings
-    return kind(
-        NAME, settings.kafka_bootstrap_servers, [TOPIC], listener.handle, listener.next_offsets, settings.data_dir
-    )
+    return kind(NAME, process.broker, [TOPIC], listener.handle, listener.next_offsets, settings.data_dir)

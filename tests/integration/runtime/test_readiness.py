@@ -88,7 +88,7 @@ async def test_a_process_is_not_ready_before_kafka_has_answered(process: Runtime
 
 async def test_records_that_wait_while_kafka_is_silent_do_not_turn_livez_red(process: Runtime, ground: Ground) -> None:
     health = Health(process)
-    process.consumer = Silent(NAME, ground.bootstrap_servers, [TOPIC], process.listener.handle,
+    process.consumer = Silent(NAME, process.broker, [TOPIC], process.listener.handle,
                               process.listener.next_offsets, process.settings.data_dir)  # fmt: skip
     await ready(health)
     with frozen(ground.kafka):
