@@ -12,7 +12,8 @@ from deploy.kafka.acls import ADMIN, SUBSCRIBERS
 from deploy.kafka.certificates import new_authority, new_broker
 from deploy.postgres.names import AUDITOR, SERVICES
 from shared.errors import Misconfigured
-from shared.runtime.settings import AUTHORITY
+from shared.runtime.kafka import Broker
+from shared.runtime.settings import AUTHORITY, KafkaSettings
 
 CLIENTS = "clients.json"
 AUTHORITY_KEY = "kafka_ca_key.pem"
@@ -83,6 +84,13 @@ class Secrets:
             return self.path(name).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             raise Misconfigured(f"no secret {name} in {self.directory}") from None
+
+    def broker(self, servers: str, security: str, who: str) -> Broker:
+        """The cluster at `servers`, with the login of the principal `who` if `security` is SASL_SSL."""
+        return KafkaSettings(
+            kafka_bootstrap_servers=servers, kafka_security_protocol=security, kafka_username=who,
+            secrets_dir=self.directory,
+        ).broker(who)  # fmt: skip
 
     def kafka_password(self, principal: str) -> str:
         """What `principal` logs in to a secured Kafka with. Raises Misconfigured if there is none."""

@@ -105,6 +105,8 @@ class Stack:
     replicas: int = 1
     say: Callable[[str], None] = lambda _: None
     suffix: str = ""
+    secured: bool = False
+    """Whether each process logs in to an embedded Kafka that lets it do only what it must."""
     services: Sequence[str] = tuple(SERVICES)
     settings: Mapping[str, str] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
@@ -116,7 +118,7 @@ class Stack:
     http: aiohttp.ClientSession = field(init=False)
 
     async def __aenter__(self) -> Self:
-        self.ground = Ground(self.directory, self.external, say=self.say)
+        self.ground = Ground(self.directory, self.external, say=self.say, secured=self.secured)
         await self.ground.start()
         try:
             await self._start_outside()
@@ -201,6 +203,7 @@ class Stack:
         record = {
             "pid": os.getpid(),
             "kafka": self.ground.bootstrap_servers,
+            "security": self.ground.security,
             "postgres": urlunsplit(where._replace(netloc=where.netloc.rpartition("@")[2])),
             "suffix": self.suffix,
             "processes": [

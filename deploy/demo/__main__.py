@@ -20,6 +20,7 @@ from deploy.demo import report
 from deploy.demo.asked import People, arguments, given
 from deploy.demo.players import IDENTITY, Desk, Played, Theatre, stubborn
 from deploy.demo.watch import Watcher
+from deploy.kafka.acls import SUBSCRIBERS
 from deploy.local.ground import External, wipe
 from deploy.local.machine import LOCAL, ROOT
 from deploy.simulators.process import NotStarted
@@ -68,7 +69,7 @@ async def _demo(asked: argparse.Namespace) -> int:
     if cast.fault:
         say(cast.fault)
     async with Stack(folder, cast.register, asked.replicas, say, external=external) as stack:
-        watcher = Watcher(stack.ground.bootstrap_servers)
+        watcher = Watcher(stack.ground.bootstrap_servers, login=stack.ground.broker(SUBSCRIBERS[0]).login)
         await watcher.start()
         began = time.monotonic()
         played = [Played(line) for line in cast.lines]

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer
 
+from shared.runtime.kafka import Broker, Login
 from shared.topics import TOPICS
 
 
@@ -56,12 +57,16 @@ class Watcher:
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _task: "asyncio.Task[None] | None" = None
     _consumer: Any = None
+    login: Login | None = None
 
     async def start(self) -> None:
         """Begin to listen, at the ends of the topics."""
         topics = [topic.name for topic in TOPICS.values() if topic.public]
         self._consumer = AIOKafkaConsumer(
-            *topics, bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+            *topics,
+            **Broker(self.bootstrap, self.login).connection,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
         )
         await self._consumer.start()
         await self._consumer.seek_to_end()

@@ -25,7 +25,7 @@ from deploy.postgres.provision import Databases, provision
 from deploy.secrets import Secrets
 from shared.law.loader import load_catalogue
 from shared.runtime.kafka import Broker
-from shared.runtime.settings import AUTHORITY, KafkaSettings
+from shared.runtime.settings import AUTHORITY
 
 _S = TypeVar("_S", bound=Server)
 _OWN = ("kafka/data", "postgres", "secrets", "ports.json")
@@ -86,13 +86,7 @@ class Ground:
 
     def broker(self, who: str) -> Broker:
         """Kafka, with the login of the principal `who` if it wants one."""
-        return self._kafka_settings(self.bootstrap_servers).broker(who)
-
-    def _kafka_settings(self, servers: str) -> KafkaSettings:
-        return KafkaSettings(
-            kafka_bootstrap_servers=servers, kafka_security_protocol=self.security, kafka_username="",
-            secrets_dir=self.secrets.directory,
-        )  # fmt: skip
+        return self.secrets.broker(self.bootstrap_servers, self.security, who)
 
     def databases(self, suffix: str = "") -> Databases:
         """The five databases; another `suffix` names another set on the same server, not made yet."""
@@ -148,7 +142,7 @@ class Ground:
             self.postgres = LocalPostgres(self.directory / "postgres", postgres_port, password, self.say)
 
     def _guarded(self) -> Guarded | None:
-        admin = self._kafka_settings("").broker(ADMIN).login
+        admin = self.secrets.broker("", self.security, ADMIN).login
         if admin is None:
             return None
         return Guarded(

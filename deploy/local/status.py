@@ -17,6 +17,7 @@ import psutil
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from deploy.kafka.acls import ADMIN
 from deploy.postgres.names import SERVICES
 from deploy.postgres.provision import Databases
 from deploy.secrets import Secrets
@@ -121,10 +122,11 @@ async def _process(http: aiohttp.ClientSession, service: str, pid: int, url: str
 
 
 async def _services(folder: Path, record: Mapping[str, Any]) -> Sequence[Service]:
-    databases = Databases(record["postgres"], Secrets(folder / "secrets"), record["suffix"])
+    secrets = Secrets(folder / "secrets")
+    databases = Databases(record["postgres"], secrets, record["suffix"])
     present = {entry["service"] for entry in record["processes"]}
     # Ends are read after what was heard would count new records as missed, so they are read before.
-    ends = await _ends(Broker(record["kafka"]))
+    ends = await _ends(secrets.broker(record["kafka"], record["security"], ADMIN))
     return [await _service(databases, name, ends) for name in SERVICES if name in present]
 
 

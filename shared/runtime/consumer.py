@@ -11,11 +11,14 @@ database says. No table, sink, `send` or exactly-once machinery is used.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import faust
+import structlog
+from aiokafka.errors import KafkaError
 from faust.auth import SASLCredentials
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
@@ -143,7 +146,24 @@ class KafkaConsumer:
     @property
     def alive(self) -> bool:
         """Whether the consumer runs and has not crashed."""
-        return self.app is not None and self.app.started and not self.app.crashed and not self.app.should_stop
+        runs = self.app is not None and self.app.started and not self.app.crashed and not self.app.should_stop
+        coordinator = self._coordinator() if runs else None
+        return runs and (coordinator is None or not coordinator._coordination_task.done())
+
+    def take_up(self) -> KafkaError | None:
+        """What the member of the group could not go on with, such as a permission that it lacks: it tries again once it
+        has been asked for it, and Faust never asks.
+        """
+        coordinator = self._coordinator()
+        error: KafkaError | None = None if coordinator is None else coordinator._pending_exception
+        if error is not None:
+            self.app.consumer._thread.thread_loop.call_soon_threadsafe(_ask, coordinator)
+        return error
+
+    def _coordinator(self) -> Any:
+        """aiokafka's, in Faust's thread; None while that is on its way."""
+        consumer = self.app.consumer._thread._consumer
+        return None if consumer is None else consumer._coordinator
 
     def _application(self) -> Any:
         app = faust.App(
@@ -175,6 +195,11 @@ class KafkaConsumer:
         for tp in assignment:
             lag[tp.topic] += max(0, (consumer.highwater(tp) or 0) - (consumer._committed_offset.get(tp) or 0))
         return lag
+
+
+def _ask(coordinator: Any) -> None:
+    with suppress(KafkaError):
+        coordinator.check_errors()
 
 
 def _credentials(login: Login | None) -> SASLCredentials | None:

@@ -20,7 +20,7 @@ from aiokafka.structs import TopicPartition
 from shared.errors import Misconfigured, Poison, Unavailable
 from shared.events.envelope import open_record, read_envelope
 from shared.runtime.engine import LOST_CONNECTION
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka import Broker, refusal
 from shared.runtime.keyring import unpublish_keys
 from shared.runtime.relay import BATCH
 from shared.topics import KEYS, SHARDS, topic_of
@@ -217,7 +217,8 @@ class RestoreGuard:
             raise self._refuse(str(vanished)) from vanished  # a broker that still loads knows no topic either
         except (KafkaError, OSError, TimeoutError) as lost:
             if self.known is None or asked_of_kafka:
-                raise self._refuse("waiting for Kafka, to compare the store with its topic") from lost
+                because = f" ({words})" if (words := refusal(lost)) else ""
+                raise self._refuse(f"waiting for Kafka, to compare the store with its topic{because}") from lost
             return _Ends(self.known, NOWHERE, asked=False)
 
     async def _publish_again(self, published: Mapping[int, int], ends: Mapping[int, int]) -> None:

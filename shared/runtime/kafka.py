@@ -12,8 +12,18 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.client import CoordinationType
+from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import TopicPartition
 
 from shared.runtime.batch import Record
@@ -29,6 +39,7 @@ SILENT_S = 10.0
 
 
 MECHANISM = "SCRAM-SHA-512"
+_NOT_PERMITTED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +110,37 @@ class Broker:
                 log.warning("waiting-for-kafka", why=type(lost).__name__)
                 await asyncio.sleep(1.0)
 
-    async def ask(self, client: str) -> None:
-        """Return once a broker has told the cluster's metadata. Raises KafkaError, OSError; at each within ASK_S."""
-        asking = AIOKafkaClient(**self.connection, client_id=f"{client}-watch", request_timeout_ms=int(ASK_S * 1000))
-        try:
-            await asking.bootstrap()
-        finally:
-            await asking.close()
+    async def ask(self, client: str, topics: Sequence[str] = (), group: str = "") -> None:
+        """Return once a broker has told, over a new connection, where `topics` and `group` are. Raises KafkaError (also
+        if we may do nothing with one of them), OSError: what the last of those said who were asked; each has ASK_S.
+        """
+        settings = {name: value for name, value in self.connection.items() if name != "bootstrap_servers"}
+        settings |= {"client_id": f"{client}-watch", "request_timeout_ms": int(ASK_S * 1000)}
+        last: Exception = KafkaConnectionError("no server to ask")
+        for host, port, _ in collect_hosts(self.bootstrap):
+            try:
+                connection = await create_conn(host, port, **settings)
+            except (KafkaError, OSError) as refused:
+                last = refused
+                continue
+            try:
+                await _find(connection, topics, group)
+                return
+            except (KafkaError, OSError) as silent:
+                last = silent
+            finally:
+                connection.close()
+        raise last
 
     async def partitions(self, topics: Sequence[str]) -> dict[str, int]:
-        """Topic → how many partitions it has, 0 if there is none. Raises KafkaError."""
+        """Topic → how many partitions it has, 0 if there is none. Raises KafkaError, also if we may not know."""
         admin = AIOKafkaAdminClient(**self.connection, request_timeout_ms=20_000)
         try:
             await admin.start()
             described = await admin.describe_topics(list(topics))
+            for topic in described:
+                if topic["error_code"] == TopicAuthorizationFailedError.errno:
+                    raise TopicAuthorizationFailedError(topic["topic"])
             return {topic["topic"]: len(topic["partitions"]) for topic in described}
         finally:
             await admin.close()
@@ -142,6 +170,31 @@ class Broker:
             await consumer.stop()
 
 
+async def _find(connection: AIOKafkaConnection, topics: Sequence[str], group: str) -> None:
+    """Whoever may do anything with a topic or a group may know where it is."""
+    metadata = await connection.send(MetadataRequest(list(topics)))
+    for code, topic, *_ in metadata.topics:
+        if code == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(topic)
+    if group:
+        found = await connection.send(FindCoordinatorRequest(group, CoordinationType.GROUP))
+        if found.error_code == GroupAuthorizationFailedError.errno:
+            raise GroupAuthorizationFailedError(group)
+
+
+def refusal(error: BaseException) -> str | None:
+    """In words, if that is Kafka's answer to who we are, or ours to who it is; None for any other failure."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS with it: {error.reason}"
+    if isinstance(error, SaslAuthenticationFailed):
+        return "refuses our login"
+    if isinstance(error, _NOT_PERMITTED):
+        return f"does not permit it: {error}"
+    return None
+
+
 async def _discard(producer: AIOKafkaProducer) -> None:
     """Stop it, whatever the broker does. What is not acknowledged is published again, by another producer.
 
@@ -162,17 +215,27 @@ async def _discard(producer: AIOKafkaProducer) -> None:
 
 @dataclass
 class Watch:
-    """Asks the brokers every few seconds over a connection of its own, and remembers when one last answered."""
+    """Asks the brokers every few seconds over a connection of its own, and remembers when one last answered. One that
+    does not let us do what we must (with `topics` and `group`) gives no answer either, but a reason.
+    """
 
     broker: Broker
     client: str
+    topics: Sequence[str] = ()
+    group: str = ""
     silent_s: float = SILENT_S
     answered_at: float | None = None
+    refusal: str | None = None
 
     @property
     def answers(self) -> bool:
         """Whether a broker has answered within the last `silent_s` seconds."""
         return self.answered_at is not None and time.monotonic() - self.answered_at <= self.silent_s
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can be said to be there, in words."""
+        return self.refusal or f"has not answered for {self.silent_s:g} s"
 
     @property
     def fell_silent(self) -> bool:
@@ -183,11 +246,18 @@ class Watch:
         """Ask until cancelled."""
         while True:
             try:
-                await self.broker.ask(self.client)
-                self.answered_at = time.monotonic()
+                await self.broker.ask(self.client, self.topics, self.group)
+                self.answered_at, self.refusal = time.monotonic(), None
             except (KafkaError, OSError) as lost:
-                log.info("kafka-does-not-answer", why=type(lost).__name__)
+                self._note(lost)
             await asyncio.sleep(ASK_EVERY_S)
+
+    def _note(self, lost: Exception) -> None:
+        before, self.refusal = self.refusal, refusal(lost)
+        if self.refusal is None:
+            log.info("kafka-does-not-answer", why=type(lost).__name__)
+        elif self.refusal != before:
+            log.error("kafka-refuses", why=self.refusal)
 
 
 def record(message: Any) -> Record:

@@ -67,7 +67,7 @@ class Health:
         """
         watch = self.runtime.watch
         silent = self.runtime.service.needs_kafka and not watch.answers
-        kafka = {"kafka": f"has not answered for {watch.silent_s:g} s"} if silent else {}
+        kafka = {"kafka": watch.reason} if silent else {}
         return {**kafka, **await self._store()} or self.alive()
 
     async def _store(self) -> dict[str, str]:

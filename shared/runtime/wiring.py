@@ -28,7 +28,7 @@ from shared.runtime.sealing import Kek, seal_kept
 from shared.runtime.service import Resources, Service
 from shared.runtime.settings import OperatorSettings, Settings
 from shared.runtime.tasks import Worker
-from shared.topics import heard_by
+from shared.topics import KEYS, heard_by, topic_of
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +140,8 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     metrics.pool_waiting.set_function(partial(waiting, pool))
     broker = settings.broker(service.name)
     hears = [topic.name for topic in heard_by(service.name)]
+    keys_topic = [KEYS.name] if service.makes_keys or service.hears_keys else []
+    watch = Watch(broker, service.name, [topic_of(service.name), *hears, *keys_topic], service.name)
     guard = RestoreGuard(service.name, pool, broker, service.makes_keys, hears=hears)
     relay = Relay(service.name, pool, broker, metrics, service.makes_keys, guard.again, settings.instance)
     engine = _engine(service, settings, metrics, guard)
@@ -156,7 +158,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     engine.on_committed = partial(_committed, relay, worker)
     listener = Listener(service.name, pool, engine, broker, metrics, progress=resources.progress)
     return Runtime(
-        service, settings, pool, metrics, broker, Watch(broker, service.name), guard, engine, relay, outcomes,
+        service, settings, pool, metrics, broker, watch, guard, engine, relay, outcomes,
         resources, worker, listener,
     )  # fmt: skip
 
