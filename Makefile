@@ -10,7 +10,7 @@ LIBS := .local/kafka/libs
 typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\'',$(value $1))')
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 
-.PHONY: help setup doctor demo run test bench sabotage lint format types unit contract architecture integration e2e bad-input chaos lock clean
+.PHONY: help setup doctor demo run test bench sabotage lint format types unit contract architecture secured integration e2e bad-input chaos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ demo: setup ## Carry dossiers through all five services and audit them (N= INPUT
 run: setup ## The same services, staying up, with their addresses printed
 	@$(PY) -m deploy.demo --stay $(DEMO)
 
-test: setup ## Every floor: lint, types, unit, contract, architecture, integration, e2e, bad-input, chaos
+test: setup ## Every floor: lint, types, unit, contract, architecture, secured, integration, e2e, bad-input, chaos
 	@$(PY) -m tests.floors
 
 bench: setup ## How fast it is: every figure three times, on a quiet machine (about an hour); build/bench.md, .json, .svg
@@ -49,7 +49,7 @@ bench: setup ## How fast it is: every figure three times, on a quiet machine (ab
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
 	@$(PY) -m tests.sabotage
 
-lint types unit contract architecture integration e2e bad-input chaos: setup
+lint types unit contract architecture secured integration e2e bad-input chaos: setup
 	@$(PY) -m tests.floors $@
 
 lint: ## Only ruff
@@ -57,6 +57,7 @@ types: ## Only mypy --strict
 unit: ## Only this floor of tests
 contract: ## Only this floor of tests
 architecture: ## Only this floor of tests
+secured: ## Only this floor of tests
 integration: ## Only this floor of tests
 e2e: ## Only this floor of tests
 bad-input: ## Only this floor of tests

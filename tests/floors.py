@@ -184,7 +184,9 @@ def _counts(outcome: Outcome) -> tuple[int, int, int]:
 _FLOORS: Mapping[str, Run] = {
     "lint": _check("ruff", "check", "."),
     "types": _check("mypy"),
-    **dict.fromkeys(("unit", "contract", "architecture", "integration", "e2e", "bad-input", "chaos"), _tests),
+    **dict.fromkeys(
+        ("unit", "contract", "architecture", "secured", "integration", "e2e", "bad-input", "chaos"), _tests
+    ),
 }
 _FOLDERS = {"e2e": "e2e/proofs", "bad-input": "e2e/bad_input"}
 """Where a floor lies, if not in the folder of its name."""

@@ -28,8 +28,12 @@ from shared.errors import Misconfigured
 from shared.runtime.batch import Record
 from shared.runtime.ending import end_at_once
 from shared.runtime.fetched import read_as_the_broker
-from shared.runtime.kafka import MECHANISM, Broker, Login, record
+from shared.runtime.kafka import MECHANISM, Broker, Login, record, refusal
 from shared.runtime.pace import rest
+
+log = structlog.get_logger(__name__)
+
+TAKE_UP_EVERY_S = 1.0
 
 NextOffsets = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
 Handle = Callable[[Sequence[Record]], Awaitable[None]]
@@ -125,6 +129,7 @@ class KafkaConsumer:
     instance: str | None = None
     size: int = 500
     app: Any = None
+    _asking: "asyncio.Task[None] | None" = None
 
     async def start(self) -> None:
         """Join the group and begin. Raises Misconfigured with a Faust that is not the one this was written for."""
@@ -136,10 +141,13 @@ class KafkaConsumer:
         self.app.loop = asyncio.get_running_loop()
         self.app.topics.add(self.app.topic(*self.topics, value_serializer="raw", key_serializer="raw"))
         self.app.finalize()
+        self._asking = asyncio.create_task(self._take_up())
         await self.app.start()
 
     async def stop(self) -> None:
         """Finish the batch in hand, commit, leave the group."""
+        if self._asking is not None:
+            self._asking.cancel()
         if self.app is not None:
             await self.app.stop()
 
@@ -150,15 +158,17 @@ class KafkaConsumer:
         coordinator = self._coordinator() if runs else None
         return runs and (coordinator is None or not coordinator._coordination_task.done())
 
-    def take_up(self) -> KafkaError | None:
-        """What the member of the group could not go on with, such as a permission that it lacks: it tries again once it
-        has been asked for it, and Faust never asks.
+    async def _take_up(self) -> None:
+        """Ask the member of the group, until cancelled, for what it could not go on with, such as a permission that it
+        lacks: it tries again only once it has been asked, and Faust never asks.
         """
-        coordinator = self._coordinator()
-        error: KafkaError | None = None if coordinator is None else coordinator._pending_exception
-        if error is not None:
-            self.app.consumer._thread.thread_loop.call_soon_threadsafe(_ask, coordinator)
-        return error
+        while True:
+            await asyncio.sleep(TAKE_UP_EVERY_S)
+            coordinator = self._coordinator()
+            error = None if coordinator is None else coordinator._pending_exception
+            if error is not None:
+                log.warning("consumer-interrupted", why=refusal(error) or type(error).__name__)
+                self.app.consumer._thread.thread_loop.call_soon_threadsafe(_ask, coordinator)
 
     def _coordinator(self) -> Any:
         """aiokafka's, in Faust's thread; None while that is on its way."""

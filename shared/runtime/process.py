@@ -21,7 +21,7 @@ from shared.runtime.consumer import KafkaConsumer
 from shared.runtime.ending import EX_SOFTWARE, trace_only
 from shared.runtime.gauges import Gauges
 from shared.runtime.insist import insist
-from shared.runtime.kafka import STOP_S, refusal
+from shared.runtime.kafka import STOP_S
 from shared.runtime.keyring import KeyListener
 from shared.runtime.observed import install
 from shared.runtime.operations import Health, operations_router
@@ -136,8 +136,6 @@ async def _consume(runtime: Runtime) -> None:
     runtime.consumer = consumer
     while consumer.alive:
         await asyncio.sleep(1.0)
-        if (refused := consumer.take_up()) is not None:
-            log.warning("consumer-interrupted", why=refusal(refused) or type(refused).__name__)
     log.critical("consumer-ended")
 
 
