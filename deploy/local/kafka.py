@@ -31,6 +31,11 @@ class Guarded:
     admin: Login
 
 
+def new_cluster_id() -> str:
+    """A name for a new cluster, as Kafka wants it."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "0")
+
+
 class LocalKafka(Server):
     """A broker on 127.0.0.1:`port`, made anew in `home` or continued there; `libs` holds the jars."""
 
@@ -59,8 +64,8 @@ class LocalKafka(Server):
     async def _prepare(self) -> None:
         if not (self._libs / JAR).exists():
             raise GroundError(f"no Kafka jars in {self._libs}: run `make setup`")
-        settings = {"port": self.port, "controller_port": free_port(), "data": self._data}
-        text = (_SETTINGS / "server.properties").read_text()
+        settings = {"port": self.port, "controller_port": self._controller_port(), "data": self._data}
+        text = (_SETTINGS / "server.properties").read_text() + self._settings_besides()
         if self._guarded is not None:
             text += (_SETTINGS / "secured.properties").read_text()
             settings |= {"authority": self._guarded.authority, "certificate": self._guarded.certificate}
@@ -74,10 +79,17 @@ class LocalKafka(Server):
     async def _format(self) -> None:
         self._say("Kafka: formatting a new data directory")
         tool = self._java("-Xmx128m", _QUICK, "kafka.tools.StorageTool")
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "0")
-        await self.run_tool(
-            [*tool, "format", "--cluster-id", cluster, "--config", str(self._properties), *self._admin()]
-        )
+        cluster = ["--cluster-id", self._cluster_id()]
+        await self.run_tool([*tool, "format", *cluster, "--config", str(self._properties), *self._admin()])
+
+    def _cluster_id(self) -> str:
+        return new_cluster_id()
+
+    def _controller_port(self) -> int:
+        return free_port()
+
+    def _settings_besides(self) -> str:
+        return ""
 
     def _admin(self) -> list[str]:
         if self._guarded is None:

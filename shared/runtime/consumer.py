@@ -4,9 +4,9 @@ Faust joins the group, keeps its place in it, fetches and seeks; what it has fet
 by list. Its own way there (an event, a reference count and some tasks for each message, through conductor, channel,
 stream and agent) costs ten times what the step itself does, and is where it loses events: an exception in an agent
 acknowledges the batch, a clean rebalance drops acknowledgements, and a stream that is stopped acknowledges what it
-drops. Here one batch is in work at a time, and is acknowledged after it is handled; a bug in the engine ends the process; we
-commit before partitions are revoked; and Kafka's committed offset is only a hint, for on assignment we seek to what the
-database says. No table, sink, `send` or exactly-once machinery is used.
+drops. Here one batch is in work at a time, and is acknowledged after it is handled; a bug in the engine ends the
+process; we commit before partitions are revoked; and Kafka's committed offset is only a hint, for on assignment we
+seek to what the database says. No table, sink, `send` or exactly-once machinery is used.
 """
 
 import asyncio

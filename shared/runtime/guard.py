@@ -7,7 +7,7 @@ published again.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -36,16 +36,21 @@ that are further on.
 NOWHERE: Mapping[int, int] = MappingProxyType({})
 
 
-async def last_sequences(broker: Broker, service: str, upto: Mapping[int, int] = NOWHERE) -> dict[int, int]:
+ALL: Collection[int] = range(SHARDS)
+
+
+async def last_sequences(
+    broker: Broker, service: str, upto: Mapping[int, int] = NOWHERE, shards: Collection[int] = ALL
+) -> dict[int, int]:
     """Shard → sequence of the last event of `service` on its topic (0: none), before the offset of `upto` where it
     names one. Raises KafkaError, TimeoutError.
     """
-    partitions = [TopicPartition(topic_of(service), shard) for shard in range(SHARDS)]
+    partitions = [TopicPartition(topic_of(service), shard) for shard in shards]
     async with broker.reader(f"{service}-guard") as consumer:
         consumer.assign(partitions)
         starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         upper = {tp: min(end, upto.get(tp.partition, end)) for tp, end in ends.items()}
-        last, back = dict.fromkeys(range(SHARDS), 0), TAIL
+        last, back = dict.fromkeys(shards, 0), TAIL
         while upper := {tp: end for tp, end in upper.items() if last[tp.partition] == 0 and end > starts[tp]}:
             lower = {tp: max(starts[tp], end - back) for tp, end in upper.items()}
             for tp, sequence in (await _last_between(consumer, service, lower, upper)).items():
@@ -71,10 +76,10 @@ async def _last_between(
     return last
 
 
-async def key_ends(broker: Broker, service: str) -> dict[int, int]:
+async def key_ends(broker: Broker, service: str, shards: Collection[int] = ALL) -> dict[int, int]:
     """Partition of the keys topic → the offset at which it ends. Raises KafkaError."""
     async with broker.reader(f"{service}-guard") as reader:
-        ends = await reader.end_offsets([TopicPartition(KEYS.name, n) for n in range(KEYS.partitions)])
+        ends = await reader.end_offsets([TopicPartition(KEYS.name, shard) for shard in shards])
     return {tp.partition: end for tp, end in ends.items()}
 
 
@@ -151,14 +156,14 @@ class RestoreGuard:
                     log.warning("not-ready", why=str(refused))
             await asyncio.sleep(1.0)
 
-    async def again(self, upto: Mapping[int, int] = NOWHERE) -> None:
-        """Compare once more, now, with Kafka's own word; what lies on a shard behind the offset of `upto` does not
-        count, for it was sent behind a hole (remembered until Kafka has answered). Raises as `ready`, and Unavailable
-        while Kafka is down; commits go on meanwhile, unless the store is found behind.
+    async def again(self, upto: Mapping[int, int] = NOWHERE, shards: Collection[int] = ALL) -> None:
+        """Compare these shards once more, now, with Kafka's own word; what lies on a shard behind the offset of `upto`
+        does not count, for it was sent behind a hole (remembered until Kafka has answered). Raises as `ready`, and
+        Unavailable while Kafka is down; commits go on meanwhile, unless the store is found behind.
         """
-        self._upto = upto or self._upto
+        self._upto = {**self._upto, **upto}
         async with self._lock:
-            await self._check(asked_of_kafka=True)
+            await self._check(asked_of_kafka=True, shards=shards)
 
     async def ready(self) -> None:
         """Return once the store may be written to; raises Unavailable with the reason otherwise."""
@@ -168,16 +173,16 @@ class RestoreGuard:
             while not self.checked:
                 await self._check()
 
-    async def _check(self, asked_of_kafka: bool = False) -> None:
+    async def _check(self, asked_of_kafka: bool = False, shards: Collection[int] = ALL) -> None:
         try:
-            await self._compare(asked_of_kafka)
+            await self._compare(asked_of_kafka, shards)
         except LOST_CONNECTION as lost:
             raise self._refuse(f"database: {type(lost).__name__}") from lost
 
-    async def _compare(self, asked_of_kafka: bool) -> None:
+    async def _compare(self, asked_of_kafka: bool, shards: Collection[int]) -> None:
         losses = self._losses
         published, keys = await self._published(), await self._keys_published()
-        ends = await self._ends(asked_of_kafka)
+        ends = await self._ends(asked_of_kafka, shards)
         heads = {row["shard"]: row["next_position"] - 1 for row in await self.pool.fetch("SELECT * FROM shards")}
         behind = {shard: end for shard, end in ends.events.items() if heads[shard] < end}
         if behind:
@@ -187,7 +192,9 @@ class RestoreGuard:
         if ends.asked:
             await self._publish_again(published, ends.events)
             await self._publish_keys_again(keys, ends.keys)
-            self._upto = NOWHERE
+            self._upto = {shard: offset for shard, offset in self._upto.items() if shard not in shards}
+        if len(shards) < SHARDS:
+            return  # what is not compared yet is no ground for a commit
         # A connection lost meanwhile may have led to yet another server: compared once more.
         self.known, self.checked, self.reason = _higher(heads, ends.events), losses == self._losses, ""
 
@@ -204,13 +211,14 @@ class RestoreGuard:
         )
         return {row["n"]: row["furthest"] for row in rows if row["furthest"] is not None}
 
-    async def _ends(self, asked_of_kafka: bool) -> _Ends:
+    async def _ends(self, asked_of_kafka: bool, shards: Collection[int]) -> _Ends:
         """The topics' ends; while Kafka is down, the highest positions that this process knows, if these will do."""
         try:
             async with asyncio.timeout(self.wait_s):
                 await _fit(self.broker, [topic_of(self.service), *self.hears])
-                events = await last_sequences(self.broker, self.service, self._upto)
-                return _Ends(events, await key_ends(self.broker, self.service) if self.makes_keys else NOWHERE)
+                events = await last_sequences(self.broker, self.service, self._upto, shards)
+                keys = await key_ends(self.broker, self.service, shards) if self.makes_keys else NOWHERE
+                return _Ends(events, keys)
         except Misconfigured as vanished:
             if self.known is None:
                 raise

@@ -39,6 +39,7 @@ SILENT_S = 10.0
 
 
 MECHANISM = "SCRAM-SHA-512"
+_NOBODY = -1
 _NOT_PERMITTED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
@@ -134,14 +135,26 @@ class Broker:
 
     async def partitions(self, topics: Sequence[str]) -> dict[str, int]:
         """Topic → how many partitions it has, 0 if there is none. Raises KafkaError, also if we may not know."""
+        return {topic["topic"]: len(topic["partitions"]) for topic in await self._described(topics)}
+
+    async def without_leader(self, topics: Sequence[str]) -> set[TopicPartition]:
+        """The partitions that nobody can write or read now. Raises KafkaError."""
+        return {
+            TopicPartition(topic["topic"], one["partition"])
+            for topic in await self._described(topics)
+            for one in topic["partitions"]
+            if one["leader"] == _NOBODY
+        }
+
+    async def _described(self, topics: Sequence[str]) -> list[dict[str, Any]]:
         admin = AIOKafkaAdminClient(**self.connection, request_timeout_ms=20_000)
         try:
             await admin.start()
-            described = await admin.describe_topics(list(topics))
+            described: list[dict[str, Any]] = await admin.describe_topics(list(topics))
             for topic in described:
                 if topic["error_code"] == TopicAuthorizationFailedError.errno:
                     raise TopicAuthorizationFailedError(topic["topic"])
-            return {topic["topic"]: len(topic["partitions"]) for topic in described}
+            return described
         finally:
             await admin.close()
 

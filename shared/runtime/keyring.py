@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,6 +19,7 @@ from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.in_time import DOOR_S, in_time
 from shared.runtime.kafka import Broker
 from shared.runtime.sealing import Kek, WrappedKey, seal, unseal
+from shared.runtime.sharding import shard_of
 from shared.runtime.together import Together
 from shared.topics import KEYS
 
@@ -103,19 +104,34 @@ class KeyRing:
         return {field: seal(key, dossier_id, field, text) for field, text in clear.items()}
 
 
-async def publish_keys(
-    pool: "asyncpg.Pool[asyncpg.Record]", producer: AIOKafkaProducer, limit: int
-) -> Sequence[RecordMetadata]:
-    """Publish at most `limit` keys that were not yet, and note where they lie; returns Kafka's word for each.
+async def unpublished_keys(
+    pool: "asyncpg.Pool[asyncpg.Record]", limit: int, but: Collection[UUID] = ()
+) -> Sequence[asyncpg.Record]:
+    """At most `limit` keys that were not published yet, but of these dossiers."""
+    return await pool.fetch(
+        "SELECT dossier_id, kek_id, wrapped FROM data_keys WHERE NOT published AND dossier_id <> ALL($2) LIMIT $1",
+        limit,
+        list(but),
+    )
 
-    A key that stood where one of them lies now is no longer on the topic, which lost its tail: the next call publishes
-    it again, as it does one that was destroyed while it was on its way. Raises KafkaError.
+
+async def send_key(producer: AIOKafkaProducer, row: asyncpg.Record) -> "asyncio.Future[RecordMetadata]":
+    """Put a key on its way: to the partition that is its dossier's shard. Raises KafkaError."""
+    dossier: UUID = row["dossier_id"]
+    sent: asyncio.Future[RecordMetadata] = await producer.send(
+        KEYS.name, _value(row), str(dossier).encode(), shard_of(dossier)
+    )
+    return sent
+
+
+async def note_keys(
+    pool: "asyncpg.Pool[asyncpg.Record]", rows: Sequence[asyncpg.Record], sent: Sequence[RecordMetadata]
+) -> None:
+    """Note where these keys lie, by Kafka's word for each.
+
+    A key that stood where one of them lies now is no longer on the topic, which lost its tail: it is to be published
+    again, as is one that was destroyed while it was on its way.
     """
-    rows = await pool.fetch("SELECT dossier_id, kek_id, wrapped FROM data_keys WHERE NOT published LIMIT $1", limit)
-    if not rows:
-        return []
-    futures = [await producer.send(KEYS.name, _value(row), str(row["dossier_id"]).encode()) for row in rows]
-    sent: Sequence[RecordMetadata] = await asyncio.gather(*futures)
     first: dict[int, int] = {}
     for one in sent:
         if one.offset >= 0:  # -1: a repetition that the broker knows to have, but no longer where
@@ -127,7 +143,6 @@ async def publish_keys(
            WHERE dossier_id = $1 AND wrapped IS NOT DISTINCT FROM $4""",
         [(row["dossier_id"], one.partition, one.offset, row["wrapped"]) for row, one in zip(rows, sent, strict=True)],
     )
-    return sent
 
 
 async def unpublish_keys(pool: "asyncpg.Pool[asyncpg.Record]", lost: Sequence[tuple[int, int, int | None]]) -> None:

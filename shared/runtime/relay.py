@@ -2,12 +2,14 @@
 
 One process per service leads, under a lease by the database's clock. One batch per shard is in flight; after a failed
 send the producer is discarded before more is sent, so that 56-60 cannot overtake a lost 51-55. A topic that is found
-shorter than it was is compared with the store before more is sent: what it lost comes again first.
+shorter than it was is compared with the store before more is sent: what it lost comes again first. A shard whose
+partition takes nothing (too few brokers hold it, say) waits alone.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, takewhile
@@ -25,10 +27,12 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 from shared.errors import Unavailable
 from shared.runtime.crash import crash_point
 from shared.runtime.engine import LOST_CONNECTION
+from shared.runtime.flights import Flights
 from shared.runtime.kafka import Broker
-from shared.runtime.keyring import publish_keys
+from shared.runtime.keyring import note_keys, send_key, unpublished_keys
 from shared.runtime.metrics import Metrics
 from shared.runtime.pace import rest
+from shared.runtime.sharding import shard_of
 from shared.runtime.store import Connection
 from shared.runtime.tail import Tail, lost_tail
 from shared.topics import KEYS, SHARDS, topic_of
@@ -37,11 +41,17 @@ log = structlog.get_logger(__name__)
 
 LEASE_S = 10
 LOOK_S = 1.0
+PATIENCE_S = 0.5
+"""So long a round waits for Kafka's word; what comes later is taken in by a later round."""
+
+LATE_S = 5.0
+"""A batch that waits for longer, waits perhaps for a partition without a leader."""
+
 BATCH = 1000
 CHANNEL = "outbox"
 
 
-async def nothing_to_compare(upto: Mapping[int, int]) -> None:
+async def nothing_to_compare(upto: Mapping[int, int], shards: Collection[int]) -> None:
     """For a relay that runs without a guard, in tests."""
 
 
@@ -51,7 +61,8 @@ class Relay:
 
     `instance` is the stable name of this replica: what a process of that name held is taken over at once, by name only
     once in a process's life, and held under `me`, which is new with every process. So a stopped one that wakes up late
-    has nothing and takes nothing back. `compare` gets, by shard, the offsets behind which nothing counts.
+    has nothing and takes nothing back. `compare` gets, by shard, the offsets behind which nothing counts, and the
+    shards that Kafka can tell of.
     """
 
     service: str
@@ -59,21 +70,33 @@ class Relay:
     broker: Broker
     metrics: Metrics
     owns_keys: bool = False
-    compare: Callable[[Mapping[int, int]], Awaitable[None]] = nothing_to_compare
+    compare: Callable[[Mapping[int, int], Collection[int]], Awaitable[None]] = nothing_to_compare
     instance: str | None = None
     mutter_s: float = 0.01
     me: UUID = field(default_factory=uuid4)
     leading: set[int] = field(default_factory=set)
-    tail: Tail = field(init=False)
+    tail: Tail = field(default_factory=Tail)
+    without_leader: set[int] = field(default_factory=set)
     _upto: dict[int, int] = field(default_factory=dict)
+    _events: Flights = field(default_factory=Flights)
+    _keys: Flights = field(default_factory=Flights)
+    _keys_behind: dict[int, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    _ask_at: float = 0.0
     _asked_by_name: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _renew_at: float = 0.0
     _muttering: "asyncio.Task[None] | None" = None
 
-    def __post_init__(self) -> None:
-        topics = {topic_of(self.service): SHARDS, **({KEYS.name: KEYS.partitions} if self.owns_keys else {})}
-        self.tail = Tail([TopicPartition(topic, n) for topic, count in topics.items() for n in range(count)])
+    @property
+    def _topics(self) -> list[str]:
+        return [topic_of(self.service), *([KEYS.name] if self.owns_keys else [])]
+
+    def _partitions(self, shards: Collection[int]) -> list[TopicPartition]:
+        return [TopicPartition(topic, shard) for topic in self._topics for shard in shards]
+
+    def _idle(self) -> set[int]:
+        """Shards that we may publish of, and of which nothing is on its way."""
+        return self.leading - self.without_leader - self._keys.shards - self._events.shards
 
     def wake(self) -> None:
         """Something was committed in this process: publish now, or tell the process that leads."""
@@ -106,21 +129,49 @@ class Relay:
         try:
             if await self._lease():
                 async with self.broker.reader(f"{self.service}-ends") as reader:
-                    await self.tail.begin(reader)
-                    # Before more is sent: has the topic all that was acknowledged, and the store its past?
-                    await self.compare(self._upto)
-                    self._upto = {}
+                    await self._begin(reader)
                     async with self.broker.producer(self.service) as producer:
                         await self._lead(producer, reader)
         except (KafkaError, Unavailable, *LOST_CONNECTION) as lost:
             self.leading.clear()
             log.warning("relay-interrupted", why=str(lost) or type(lost).__name__)
 
+    async def _begin(self, reader: AIOKafkaConsumer) -> None:
+        """Before more is sent: has the topic all that was acknowledged, and the store its past?"""
+        self._events, self._keys = Flights(self._wake.set), Flights(self._wake.set)
+        self._keys_behind.clear()
+        self.without_leader = await self._ask_for_leaders()
+        led = set(range(SHARDS)) - self.without_leader
+        await self.tail.begin(reader, self._partitions(led))
+        await self.compare(self._upto, led)
+        self._upto = {shard: offset for shard, offset in self._upto.items() if shard in self.without_leader}
+
+    async def _ask_for_leaders(self) -> set[int]:
+        """Shards of which no broker can take anything now."""
+        shards = {tp.partition for tp in await self.broker.without_leader(self._topics)}
+        if shards:
+            log.warning("shards-without-leader", shards=sorted(shards))
+        return shards
+
+    async def _see_to_late_ones(self) -> None:
+        """Begin anew once a partition has found a leader, or one that a batch waits for has none: a producer would ask
+        for it without a pause.
+        """
+        late, now = self._events.late(LATE_S) | self._keys.late(LATE_S), asyncio.get_running_loop().time()
+        if now < self._ask_at or not (late or self.without_leader):
+            return
+        self._ask_at = now + LATE_S
+        log.warning("shards-wait-for-kafka", shards=sorted(late | self.without_leader))
+        without_leader = await self._ask_for_leaders()
+        if late & without_leader or self.without_leader - without_leader:
+            raise Unavailable("partitions have lost or found a leader")
+
     async def _lead(self, producer: AIOKafkaProducer, reader: AIOKafkaConsumer) -> None:
         clock = asyncio.get_running_loop().time
         while await self._renewed():
             self._wake.clear()
             began = clock()
+            await self._see_to_late_ones()
             await self._look_at_tail(reader)
             if await self.publish(producer):
                 await rest(clock() - began)
@@ -128,7 +179,7 @@ class Relay:
                 await self._nap()
 
     async def _look_at_tail(self, reader: AIOKafkaConsumer) -> None:
-        await self.tail.look(reader)
+        await self.tail.look(reader, self._partitions(self._idle()))
 
     async def _nap(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -167,28 +218,39 @@ class Relay:
             log.info("resign-failed", why=type(lost).__name__)
 
     async def publish(self, producer: AIOKafkaProducer) -> int:
-        """One round over the leased shards: read, publish keys then events, move the cursor.
-        Returns how many events.
+        """One round over the leased shards of which nothing is on its way: read, publish keys then events, move the
+        cursor. Returns how many events Kafka has acknowledged, those of earlier rounds too.
         """
         # Read before the keys are published: a key is committed with its dossier's first event, so these have theirs.
         rows = await self._unpublished()
         if self.owns_keys:
             await self._publish_keys(producer)
-        if not rows:
-            return 0
-        batches, rows = _packed(producer, rows)
-        topic = topic_of(self.service)
-        futures = [await producer.send_batch(batch, topic, partition=shard) for shard, batch in batches.items()]
-        sent = await asyncio.gather(*futures)
-        crash_point("after-publish")
-        self._refuse_behind_a_hole([*sent, *map(_last, sent, batches.values())])
-        await self._move(rows)
-        self.metrics.published.inc(len(rows))
+        await self._send(producer, [row for row in rows if row["shard"] not in self._keys.shards])
+        return await self._take_in()
+
+    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> None:
+        for shard, (batch, taken) in _packed(producer, rows).items():
+            sent = await producer.send_batch(batch, topic_of(self.service), partition=shard)
+            self._events.launch(shard, taken, sent)
+
+    async def _take_in(self) -> int:
+        """Move the cursor behind what Kafka has acknowledged; then raise what it has refused."""
+        landing = await self._events.land(PATIENCE_S)
+        rows = [row for taken, _ in landing.taken.values() for row in taken]
+        if rows:
+            crash_point("after-publish")
+            self._refuse_behind_a_hole(
+                [word for taken, (first,) in landing.taken.values() for word in (first, _last(first, len(taken)))]
+            )
+            await self._move(rows)
+            self.metrics.published.inc(len(rows))
+        if landing.failure is not None:
+            raise landing.failure
         return len(rows)
 
     def _refuse_behind_a_hole(self, sent: Sequence[RecordMetadata]) -> None:
         if shorter := self.tail.acknowledged(sent):
-            self._upto = {tp.partition: offset for tp, offset in shorter.items()}
+            self._upto |= {tp.partition: offset for tp, offset in shorter.items()}
             raise lost_tail(shorter)
 
     async def _unpublished(self) -> Sequence[asyncpg.Record]:
@@ -196,9 +258,10 @@ class Relay:
             """SELECT e.shard, e.position, e.dossier_id, e.headers, e.data FROM relay r
                CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.shard = r.shard AND e.position > r.published
                                    ORDER BY e.position LIMIT $2) e
-               WHERE r.leader = $1 ORDER BY e.shard, e.position""",
+               WHERE r.leader = $1 AND r.shard = ANY($3) ORDER BY e.shard, e.position""",
             self.me,
             max(1, BATCH // max(1, len(self.leading))),
+            list(self._idle()),
         )
 
     async def _move(self, rows: Sequence[asyncpg.Record]) -> None:
@@ -220,8 +283,31 @@ class Relay:
 
     async def _publish_keys(self, producer: AIOKafkaProducer) -> None:
         """Keys before events: whoever hears the first event of a dossier can soon open its fields."""
-        while sent := await publish_keys(self.pool, producer, BATCH):
-            self.tail.acknowledged(sent)
+        for shard in self._idle():
+            self._keys_behind.pop(shard, None)
+        while rows := await unpublished_keys(
+            self.pool, BATCH, [one for ids in self._keys_behind.values() for one in ids]
+        ):
+            idle, by_shard = self._idle(), defaultdict(list)
+            for row in rows:
+                by_shard[shard_of(row["dossier_id"])].append(row)
+            for shard, some in by_shard.items():
+                if shard in idle:
+                    self._keys.launch(shard, some, *[await send_key(producer, row) for row in some])
+                else:
+                    self._keys_behind[shard].update(row["dossier_id"] for row in some)
+            await self._take_in_keys()
+        await self._take_in_keys()
+
+    async def _take_in_keys(self) -> None:
+        landing = await self._keys.land(PATIENCE_S)
+        rows = [row for taken, _ in landing.taken.values() for row in taken]
+        words = [word for _, sent in landing.taken.values() for word in sent]
+        if rows:
+            self.tail.acknowledged(words)
+            await note_keys(self.pool, rows, words)
+        if landing.failure is not None:
+            raise landing.failure
 
     async def _listen(self) -> None:
         """Hear NOTIFY from replicas that commit but do not lead; the look once a second covers a lost connection."""
@@ -246,18 +332,19 @@ class Relay:
                 await conn.remove_listener(CHANNEL, wake)
 
 
-def _packed(producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> tuple[dict[int, Any], list[asyncpg.Record]]:
+def _packed(
+    producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]
+) -> dict[int, tuple[Any, Sequence[asyncpg.Record]]]:
     """Of each shard one batch of Kafka's, and the rows that found room in it: no second one is on its way with it.
 
     A broker that has refused a batch takes the next one of a producer that is new to it, which would leave a hole.
     """
-    batches: dict[int, Any] = {}
-    taken: list[asyncpg.Record] = []
+    batches: dict[int, tuple[Any, Sequence[asyncpg.Record]]] = {}
     for shard, ready in groupby(rows, itemgetter("shard")):
-        batches[shard] = producer.create_batch()
-        taken += takewhile(partial(_added, batches[shard]), ready)
-        batches[shard].close()
-    return batches, taken
+        batch = producer.create_batch()
+        batches[shard] = batch, list(takewhile(partial(_added, batch), ready))
+        batch.close()
+    return batches
 
 
 def _added(batch: Any, row: asyncpg.Record) -> bool:
@@ -265,9 +352,9 @@ def _added(batch: Any, row: asyncpg.Record) -> bool:
     return batch.append(timestamp=None, key=key, value=row["data"], headers=_wire(row)) is not None
 
 
-def _last(first: RecordMetadata, batch: Any) -> RecordMetadata:
+def _last(first: RecordMetadata, count: int) -> RecordMetadata:
     """Kafka's word for the last record of a batch, by its word for the first; -1 is none."""
-    return first if first.offset < 0 else first._replace(offset=first.offset + batch.record_count() - 1)
+    return first if first.offset < 0 else first._replace(offset=first.offset + count - 1)
 
 
 def _wire(row: Any) -> list[tuple[str, bytes]]:

@@ -4,7 +4,8 @@ A producer reconnects without a word to a broker that came back with less, and i
 The broker refuses that batch only while it still knows an earlier one of the same producer.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer
@@ -12,23 +13,28 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 
 from shared.errors import Unavailable
 
+LOOK_S = 5.0
+"""Half of a relay's lease: nobody waits longer for the ends of partitions that have lost their leader."""
+
 
 @dataclass
 class Tail:
-    """Offsets at which `partitions` were last seen to end, by the broker's word and by its acknowledgements."""
+    """Offsets at which partitions were last seen to end, by the broker's word and by its acknowledgements."""
 
-    partitions: Sequence[TopicPartition]
     ends: dict[TopicPartition, int] = field(default_factory=dict)
 
-    async def begin(self, reader: AIOKafkaConsumer) -> None:
-        """Take the ends as they are now. Raises KafkaError."""
-        self.ends = await reader.end_offsets(self.partitions)
+    async def begin(self, reader: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        """Take the ends of these as they are now, and know of no others. Raises KafkaError, Unavailable."""
+        self.ends = await _ends(reader, partitions)
 
-    async def look(self, reader: AIOKafkaConsumer) -> None:
-        """Ask again; before a batch is sent. Raises Unavailable if a topic has become shorter, KafkaError."""
-        before = self.ends
-        await self.begin(reader)
-        if shorter := {tp: end for tp, end in self.ends.items() if end < before.get(tp, 0)}:
+    async def look(self, reader: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        """Ask again, before a batch is sent there; not while one is on its way, which may lie there already. Raises
+        Unavailable if a topic has become shorter or its end is not told, KafkaError.
+        """
+        now = await _ends(reader, partitions)
+        shorter = {tp: end for tp, end in now.items() if end < self.ends.get(tp, 0)}
+        self.ends.update(now)
+        if shorter:
             raise lost_tail(shorter)
 
     def acknowledged(self, sent: Sequence[RecordMetadata]) -> dict[TopicPartition, int]:
@@ -45,6 +51,14 @@ class Tail:
         shorter = {tp: offset for tp, offset in first.items() if offset < self.ends.get(tp, 0)}
         self.ends = after
         return shorter
+
+
+async def _ends(reader: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+    try:
+        async with asyncio.timeout(LOOK_S):
+            return dict(await reader.end_offsets(partitions)) if partitions else {}
+    except TimeoutError as late:
+        raise Unavailable("Kafka does not tell where a topic ends") from late
 
 
 def lost_tail(shorter: dict[TopicPartition, int]) -> Unavailable:

@@ -14,7 +14,7 @@ def word(tp: TopicPartition, *offsets: int) -> list[RecordMetadata]:
 
 def tail(**ends: int) -> Tail:
     """Partitions that were last seen to end there."""
-    return Tail([ONE, OTHER], {ONE: ends.get("one", 0), OTHER: ends.get("other", 0)})
+    return Tail({ONE: ends.get("one", 0), OTHER: ends.get("other", 0)})
 
 
 def test_a_log_that_grows_has_lost_nothing() -> None:
