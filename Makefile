@@ -10,7 +10,7 @@ LIBS := .local/kafka/libs
 typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\'',$(value $1))')
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 
-.PHONY: help setup doctor demo run test bench sabotage lint format types unit contract architecture secured integration e2e bad-input chaos lock clean
+.PHONY: help setup doctor demo run test bench sabotage lint format types unit contract architecture secured integration e2e bad-input chaos cluster lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ bench: setup ## How fast it is: every figure three times, on a quiet machine (ab
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
 	@$(PY) -m tests.sabotage
 
-lint types unit contract architecture secured integration e2e bad-input chaos: setup
+lint types unit contract architecture secured integration e2e bad-input chaos cluster: setup
 	@$(PY) -m tests.floors $@
 
 lint: ## Only ruff
@@ -62,6 +62,7 @@ integration: ## Only this floor of tests
 e2e: ## Only this floor of tests
 bad-input: ## Only this floor of tests
 chaos: ## Only this floor of tests
+cluster: ## Three brokers, of which one dies; no part of `make test`
 
 format: setup ## Format and mend what ruff can mend
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .

@@ -26,7 +26,7 @@ class Landing:
     """What Kafka has answered: by shard the rows that it has taken and its word for them, and a refusal, if any."""
 
     taken: dict[int, tuple[Rows, list[RecordMetadata]]]
-    failure: BaseException | None
+    failure: Exception | None
 
 
 @dataclass
@@ -69,8 +69,10 @@ class Flights:
         return Landing(taken, failures[0] if failures else None)
 
 
-def _failure(answer: "asyncio.Future[list[RecordMetadata]]") -> BaseException | None:
-    return KafkaError("given up") if answer.cancelled() else answer.exception()
+def _failure(answer: "asyncio.Future[list[RecordMetadata]]") -> Exception | None:
+    failure = KafkaError("given up") if answer.cancelled() else answer.exception()
+    # A send that is cancelled by its producer must not look like a cancellation of whoever waits for it.
+    return failure if failure is None or isinstance(failure, Exception) else KafkaError("given up")
 
 
 def _heard(answer: "asyncio.Future[list[RecordMetadata]]") -> None:

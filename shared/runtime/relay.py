@@ -162,7 +162,11 @@ class Relay:
             return
         self._ask_at = now + LATE_S
         log.warning("shards-wait-for-kafka", shards=sorted(late | self.without_leader))
-        without_leader = await self._ask_for_leaders()
+        try:
+            without_leader = await self._ask_for_leaders()
+        except KafkaError as lost:  # one of the brokers is gone, and it was the one to be asked
+            log.info("leaders-not-told", why=type(lost).__name__)
+            return
         if late & without_leader or self.without_leader - without_leader:
             raise Unavailable("partitions have lost or found a leader")
 

@@ -49,8 +49,8 @@ GUARDS = (
         (
             Cut(
                 _RELAY,
-                "        sent = await asyncio.gather(*futures)\n",
-                "        await self._move(rows)\n        sent = await asyncio.gather(*futures)\n",
+                "            self._events.launch(shard, taken, sent)\n",
+                "            self._events.launch(shard, taken, sent)\n            await self._move(taken)\n",
             ),
         ),
         f"{_ACKNOWLEDGING}::test_the_relay_moves_its_cursor_only_after_kafka_has_acknowledged",
@@ -154,14 +154,30 @@ GUARDS = (
         (
             Cut(
                 _RELAY,
-                "            if not await self.publish(producer):\n                await self._nap()",
+                "            if await self.publish(producer):\n",
                 "            try:\n                sent = await self.publish(producer)\n"
                 "            except KafkaError:\n                sent = 0\n"
-                "            if not sent:\n                await self._nap()",
+                "            if sent:\n",
             ),
         ),
         "tests/integration/guards/test_refused_sends.py"
         "::test_what_was_refused_is_on_the_topic_before_all_that_was_said_behind_it",
+    ),
+    Guard(
+        "a shard that waits for Kafka waits alone",
+        (Cut("shared/runtime/flights.py", "timeout=patience_s", "timeout=None"),),
+        "tests/integration/runtime/test_relay.py::test_a_shard_about_which_kafka_is_silent_holds_up_no_other",
+    ),
+    Guard(
+        "a service may write its own topic only",
+        (
+            Cut(
+                "deploy/kafka/acls.py",
+                "Operation.WRITE) for topic in own)",
+                "Operation.WRITE) for topic in {*own, *heard})",
+            ),
+        ),
+        "tests/secured/test_permissions.py::test_a_principal_may_do_what_it_must_and_no_more[verification]",
     ),
     Guard(
         "the database's offset is sought, whatever Kafka holds",

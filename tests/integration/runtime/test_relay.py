@@ -22,6 +22,7 @@ from tests.integration.runtime.toy import NAME, name
 from tests.integration.runtime.wire import first_seen, read_topic, running, sequences, soon
 
 TOPIC = topic_of(NAME)
+MUTE = 3
 
 
 class DiesBeforeItsCursor(Relay):
@@ -249,6 +250,33 @@ async def test_events_wait_while_kafka_is_down_and_go_out_when_it_is_back(ground
     assert set((await published(stage)).values()) == {0}
     lonely.broker = Broker(ground.bootstrap_servers)
     await publish_all(stage, lonely)
+    assert await on_topic(ground) == complete(await ends(stage))
+
+
+class IsNotAnsweredAbout(Relay):
+    """Never hears what became of the batches of one shard, as of a partition that too few brokers hold."""
+
+    async def _send(self, producer: Any, rows: Any) -> None:
+        mute = [row for row in rows if row["shard"] == MUTE]
+        await super()._send(producer, [row for row in rows if row["shard"] != MUTE])
+        if mute:
+            self._events.launch(MUTE, mute, asyncio.get_running_loop().create_future())
+
+
+async def test_a_shard_about_which_kafka_is_silent_holds_up_no_other(ground: Ground, stage: Stage) -> None:
+    silent = relay(ground, stage, IsNotAnsweredAbout)
+    async with running(silent.run()):
+        for turn in range(3):
+            await store(stage, f"turn {turn}")
+            silent.wake()
+
+            async def others_are_level() -> bool:
+                done, all_of_it = await published(stage), await ends(stage)
+                return all(done[shard] == all_of_it[shard] for shard in range(SHARDS) if shard != MUTE)
+
+            await soon(others_are_level, "the other shards to be published")
+        assert (await published(stage))[MUTE] == 0
+    await publish_all(stage, relay(ground, stage))
     assert await on_topic(ground) == complete(await ends(stage))
 
 
