@@ -18,7 +18,7 @@ from typing import Any
 
 import faust
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.auth import SASLCredentials
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
@@ -69,13 +69,22 @@ class Consumer(driver.Consumer):
             if not fetched or self.should_stop:
                 continue
             if not self.flow_active:
-                await self.perform_seek()  # these partitions are about to be taken away, or given anew
+                await self._read_again()
                 continue
             began = clock()
             self._batch = asyncio.create_task(self._deliver(fetched), name="consume")
             # Shielded: whoever stops the fetcher waits for the batch in hand, see `wait_empty`.
             await asyncio.shield(self._batch)
-            await rest(clock() - began)
+            if sum(map(len, fetched.values())) < self.app.conf.broker_max_poll_records:
+                await rest(clock() - began)  # behind a full batch the next is full too, however soon
+
+    async def _read_again(self) -> None:
+        """Go back to before what was fetched while partitions were about to be taken away, or given anew."""
+        try:
+            await self.perform_seek()
+        except IllegalStateError:
+            # Taken away in the middle of it: the rebalance at work seeks itself before anything goes on.
+            log.info("seek-overtaken")
 
     async def _deliver(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
         """Handle everything that one fetch brought, then acknowledge it."""
