@@ -10,7 +10,7 @@ LIBS := .local/kafka/libs
 typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\'',$(value $1))')
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 
-.PHONY: help setup doctor demo run test bench sabotage lint format types unit contract architecture secured integration e2e bad-input chaos cluster lock clean
+.PHONY: help setup doctor demo run test bench bench-peers sabotage lint format types unit contract architecture secured integration e2e bad-input chaos cluster lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,15 @@ bench: setup ## How fast it is: every figure three times, on a quiet machine (ab
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
 	@$(PY) -m tests.sabotage
 
+bench-peers: setup .local/bench/venv/.installed ## Our consumer beside Faust, FastStream and Quix Streams, one run (10 minutes)
+	@$(PY) -m tests.bench.peers
+
+.local/bench/venv/.installed: requirements/bench.txt
+	@echo "bench: the peers' packages into .local/bench/venv"
+	@mkdir -p .local/bench && $(PYTHON) -m venv --clear .local/bench/venv
+	@.local/bench/venv/bin/pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --require-hashes -r requirements/bench.txt
+	@touch $@
+
 lint types unit contract architecture secured integration e2e bad-input chaos cluster: setup
 	@$(PY) -m tests.floors $@
 
@@ -69,7 +78,7 @@ format: setup ## Format and mend what ruff can mend
 
 lock: setup ## Pin requirements/*.in anew, with hashes (UPGRADE=1 takes newer versions)
 	@test -x .local/lock/bin/pip-compile || { $(PYTHON) -m venv .local/lock && .local/lock/bin/pip install --quiet pip-tools; }
-	@cd requirements && for name in runtime dev; do ../.local/lock/bin/pip-compile --quiet $(if $(UPGRADE),--upgrade) \
+	@cd requirements && for name in runtime dev bench; do ../.local/lock/bin/pip-compile --quiet $(if $(UPGRADE),--upgrade) \
 	  --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-header -o $$name.txt $$name.in; done
 
 clean: ## Remove what demos, runs and tests left; packages and jars stay
