@@ -29,7 +29,9 @@ async def main() -> None:
             return {}
 
         folder = Path(tempfile.mkdtemp())
-        consumer = KafkaConsumer(job.group, job.bootstrap, [job.source], handle, next_offsets, folder, size=BATCH)
+        consumer = KafkaConsumer(
+            job.group, Broker(job.bootstrap), [job.source], handle, next_offsets, folder, size=BATCH
+        )
         await consumer.start()
         while consumer.alive:
             await asyncio.sleep(0.1)

@@ -58,7 +58,9 @@ async def _put(ground: Ground, each: int) -> None:
 
 
 def _member(ground: Ground, group: str, folder: Path, body: Body) -> KafkaConsumer:
-    return KafkaConsumer(group, ground.bootstrap_servers, [TOPIC], body.handle, body.next_offsets, folder, size=SIZE)
+    return KafkaConsumer(
+        group, Broker(ground.bootstrap_servers), [TOPIC], body.handle, body.next_offsets, folder, size=SIZE
+    )
 
 
 @asynccontextmanager
