@@ -10,7 +10,7 @@ LIBS := .local/kafka/libs
 typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\'',$(value $1))')
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 
-.PHONY: help setup doctor demo run test bench bench-peers sabotage lint format types unit contract architecture secured integration e2e bad-input chaos cluster lock clean
+.PHONY: help setup doctor demo run test up down test-compose bench bench-peers sabotage lint format types unit contract architecture secured integration e2e bad-input chaos cluster lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,15 @@ test: setup ## Every floor: lint, types, unit, contract, architecture, secured, 
 bench: setup ## How fast it is: every figure three times, on a quiet machine (about an hour); build/bench.md, .json, .svg
 	@$(PY) -m tests.bench $(BENCH)
 
+up: setup ## The same in containers, by Docker Compose (OUTSIDE=1: with simulators of the outside)
+	@$(PY) -m deploy.compose up $(if $(OUTSIDE),--demo)
+
+down: setup ## End the containers; data stay in their volumes (VOLUMES=1 forgets them)
+	@$(PY) -m deploy.compose down $(if $(VOLUMES),--volumes)
+
+test-compose: setup ## Bring the containers up for real, kill, restart and upgrade them under load (ten minutes, root)
+	@$(PY) -m tests.compose
+
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
 	@$(PY) -m tests.sabotage
 
@@ -78,7 +87,7 @@ format: setup ## Format and mend what ruff can mend
 
 lock: setup ## Pin requirements/*.in anew, with hashes (UPGRADE=1 takes newer versions)
 	@test -x .local/lock/bin/pip-compile || { $(PYTHON) -m venv .local/lock && .local/lock/bin/pip install --quiet pip-tools; }
-	@cd requirements && for name in runtime dev bench; do ../.local/lock/bin/pip-compile --quiet $(if $(UPGRADE),--upgrade) \
+	@cd requirements && for name in runtime tools dev bench; do ../.local/lock/bin/pip-compile --quiet $(if $(UPGRADE),--upgrade) \
 	  --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-header -o $$name.txt $$name.in; done
 
 clean: ## Remove what demos, runs and tests left; packages and jars stay

@@ -8,18 +8,23 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
 from deploy.demo.data import Line
 from deploy.demo.watch import Case, Watcher
-from deploy.simulators.process import Simulators
 from shared.runtime.http import Client
 
 IDENTITY = ("CitizenVerified", "CitizenMismatched", "CitizenNotFound")
 PATIENCE_S = 300.0
 _NAMESPACE = uuid.UUID("0b0e7f3c-52f6-5b9f-8f56-0d8d2c9c2a10")
+
+
+class Police(Protocol):
+    """Who enters people in the register; the simulators do, wherever they run."""
+
+    async def enter_person(self, person: Mapping[str, str]) -> str: ...
 
 
 class Turned(Exception):
@@ -108,7 +113,7 @@ class Theatre:
 
     desk: Desk
     watcher: Watcher
-    outside: Simulators
+    outside: Police
     truth: Mapping[str, Mapping[str, Any]]
     room: asyncio.Semaphore
     stubborn: str | None = None
