@@ -176,7 +176,8 @@ def handle(it: Deployment, count: int) -> None:
         found(it.ask("run", "--rm", "-T", "init").replace("\n", ", "))
     _watched(it)
     _hardened(it)
-    _killed(it)
+    for service in SERVICES:
+        _killed(it, service)
     _under_load(it, count)
     _upgraded(it, count)
     _again(it, count)
@@ -211,14 +212,13 @@ def _hardened(it: Deployment) -> None:
         found(f"{len(SERVICES)} services: uid 10001, CapEff 0, read-only root")
 
 
-def _killed(it: Deployment) -> None:
-    for service in SERVICES:
-        with it.trial(f"{service} killed -9") as found:
-            before = int(it.inspect(service, ".RestartCount"))
-            it.kill(service)
-            it.until(lambda: int(it.inspect(service, ".RestartCount")) > before, f"{service} to be restarted")
-            it.until(lambda: it.healthy(service), f"{service} to be healthy")
-            found("back by its restart policy, healthy")
+def _killed(it: Deployment, service: str) -> None:
+    with it.trial(f"{service} killed -9") as found:
+        before = int(it.inspect(service, ".RestartCount"))
+        it.kill(service)
+        it.until(lambda: int(it.inspect(service, ".RestartCount")) > before, f"{service} to be restarted")
+        it.until(lambda: it.healthy(service), f"{service} to be healthy")
+        found("back by its restart policy, healthy")
 
 
 def _under_load(it: Deployment, count: int) -> None:
