@@ -7,7 +7,7 @@ from pathlib import Path
 from aiokafka.errors import KafkaError
 
 from deploy.kafka.topics import administrator
-from deploy.local.kafka import LocalKafka, new_cluster_id
+from deploy.local.kafka import Guarded, LocalKafka, new_cluster_id
 from deploy.local.ports import answers, free_port
 from deploy.local.server import Say
 
@@ -15,8 +15,11 @@ from deploy.local.server import Say
 class Node(LocalKafka):
     """One broker and controller of a cluster; `voters` are the controllers' ports by node."""
 
-    def __init__(self, home: Path, number: int, voters: Mapping[int, int], cluster: str, libs: Path, say: Say) -> None:
-        super().__init__(home, free_port(), libs, say)
+    def __init__(
+        self, home: Path, number: int, voters: Mapping[int, int], cluster: str, libs: Path, say: Say,
+        guarded: Guarded | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(home, free_port(), libs, say, guarded)
         self.name = f"Kafka {number}"
         self.number = number
         self._voters = voters
@@ -41,6 +44,7 @@ class Node(LocalKafka):
                 f"offsets.topic.replication.factor={copies}",
                 f"transaction.state.log.replication.factor={copies}",
                 f"transaction.state.log.min.isr={acknowledging}",
+                "",
             ]
         )
 
@@ -49,7 +53,7 @@ class Node(LocalKafka):
         if not answers(self.port):
             return False
         try:
-            async with administrator(self.bootstrap_servers, timeout_ms=3000) as admin:
+            async with administrator(self.bootstrap_servers, timeout_ms=3000, login=self.admin) as admin:
                 cluster = await admin.describe_cluster()
             return any(broker["node_id"] == self.number for broker in cluster["brokers"])
         except KafkaError as error:
@@ -58,12 +62,16 @@ class Node(LocalKafka):
 
 
 class Cluster:
-    """`async with Cluster(home, libs) as cluster:` starts its brokers side by side and ends them."""
+    """`async with Cluster(home, libs) as cluster:` starts its brokers side by side and ends them; with `guarded` they
+    let in only whom they know, and know each other by that certificate.
+    """
 
-    def __init__(self, home: Path, libs: Path, size: int = 3, say: Say = lambda _: None) -> None:
+    def __init__(
+        self, home: Path, libs: Path, size: int = 3, say: Say = lambda _: None, guarded: Guarded | None = None
+    ) -> None:
         voters = {number: free_port() for number in range(1, size + 1)}
         cluster = new_cluster_id()
-        self.nodes = {n: Node(home / f"kafka-{n}", n, voters, cluster, libs, say) for n in voters}
+        self.nodes = {n: Node(home / f"kafka-{n}", n, voters, cluster, libs, say, guarded) for n in voters}
 
     @property
     def bootstrap_servers(self) -> str:

@@ -54,6 +54,11 @@ class LocalKafka(Server):
         return f"127.0.0.1:{self.port}"
 
     @property
+    def admin(self) -> Login | None:
+        """How an administrator logs in; None where nobody has to."""
+        return None if self._guarded is None else self._guarded.admin
+
+    @property
     def _data(self) -> Path:
         return self.home / "data"
 
@@ -92,10 +97,10 @@ class LocalKafka(Server):
         return ""
 
     def _admin(self) -> list[str]:
-        if self._guarded is None:
+        if self.admin is None:
             return []
-        admin = self._guarded.admin
-        return ["--add-scram", f"{MECHANISM}=[name={admin.username},iterations=8192,password={admin.password}]"]
+        told = f"name={self.admin.username},iterations=8192,password={self.admin.password}"
+        return ["--add-scram", f"{MECHANISM}=[{told}]"]
 
     def _command(self) -> Sequence[str]:
         return [*self._java(_HEAP, _QUICK, "-Djava.awt.headless=true", "kafka.Kafka"), str(self._properties)]
@@ -106,8 +111,7 @@ class LocalKafka(Server):
 
     async def _answers(self) -> bool:
         try:
-            login = None if self._guarded is None else self._guarded.admin
-            return answers(self.port) and await is_ready(self.bootstrap_servers, login)
+            return answers(self.port) and await is_ready(self.bootstrap_servers, self.admin)
         except KafkaError as error:
             self._last_error = error
             return False

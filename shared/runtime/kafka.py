@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaConnectionError,
     KafkaError,
+    NodeNotReadyError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
 )
@@ -32,6 +33,8 @@ from shared.runtime.fetched import read_as_the_broker
 log = structlog.get_logger(__name__)
 
 STOP_S = 5.0
+TRIES = 4
+TRY_AGAIN_S = 0.2
 ASK_EVERY_S = 2.0
 ASK_S = 3.0
 SILENT_S = 10.0
@@ -147,6 +150,14 @@ class Broker:
         }
 
     async def _described(self, topics: Sequence[str]) -> list[dict[str, Any]]:
+        """aiokafka asks any broker of which it has heard; of some of these, one may be gone."""
+        for _ in range(TRIES):
+            with suppress(NodeNotReadyError):
+                return await self._described_by_one(topics)
+            await asyncio.sleep(TRY_AGAIN_S)
+        return await self._described_by_one(topics)
+
+    async def _described_by_one(self, topics: Sequence[str]) -> list[dict[str, Any]]:
         admin = AIOKafkaAdminClient(**self.connection, request_timeout_ms=20_000)
         try:
             await admin.start()
