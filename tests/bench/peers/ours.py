@@ -18,7 +18,8 @@ from tests.bench.peers.step import BATCH, asked
 
 async def main() -> None:
     job = asked()
-    async with Broker(job.bootstrap).producer("bench") as producer:
+    broker = Broker(job.bootstrap)
+    async with broker.producer("bench") as producer:
 
         async def handle(records: Sequence[Record]) -> None:
             job.begin()
@@ -29,9 +30,7 @@ async def main() -> None:
             return {}
 
         folder = Path(tempfile.mkdtemp())
-        consumer = KafkaConsumer(
-            job.group, Broker(job.bootstrap), [job.source], handle, next_offsets, folder, size=BATCH
-        )
+        consumer = KafkaConsumer(job.group, broker, [job.source], handle, next_offsets, folder, size=BATCH)
         await consumer.start()
         while consumer.alive:
             await asyncio.sleep(0.1)
