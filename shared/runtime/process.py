@@ -36,8 +36,8 @@ T = TypeVar("T")
 
 EX_USAGE = 2
 SWITCH_S = 0.001
-"""Faust's consumer has a thread of its own, which waits so long for its turn while ours computes, several times for each
-fetch; Python's own 5 ms would be most of what a fetch takes.
+"""Faust's consumer has a thread of its own, which waits so long for its turn while ours computes, several times for a
+fetch; Python's own 5 ms would be most of what one takes.
 """
 
 
