@@ -9,8 +9,9 @@ LIBS := .local/kafka/libs
 # Only what is typed: an exported N of somebody else is none of ours.
 typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\'',$(value $1))')
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
+CHAOS = $(call typed,SEED,seed) $(call typed,N,dossiers) $(call typed,KILLS,kills) $(call typed,REPLICAS,replicas) $(call typed,ONLY,only)
 
-.PHONY: help setup doctor demo run test up down test-compose bench bench-peers sabotage lint format types unit contract architecture secured integration e2e bad-input chaos cluster lock clean
+.PHONY: help setup doctor demo run test up down test-compose bench bench-peers sabotage lint format types unit contract architecture secured integration e2e bad-input kills chaos cluster lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +41,7 @@ demo: setup ## Carry dossiers through all five services and audit them (N= INPUT
 run: setup ## The same services, staying up, with their addresses printed
 	@$(PY) -m deploy.demo --stay $(DEMO)
 
-test: setup ## Every floor: lint, types, unit, contract, architecture, secured, integration, e2e, bad-input, chaos
+test: setup ## Every floor: lint, types, unit, contract, architecture, secured, integration, e2e, bad-input, kills
 	@$(PY) -m tests.floors
 
 bench: setup ## How fast it is: every figure three times, on a quiet machine (about an hour); build/bench.md, .json, .svg
@@ -67,7 +68,10 @@ bench-peers: setup .local/bench/venv/.installed ## Our consumer beside Faust, Fa
 	@.local/bench/venv/bin/pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --require-hashes -r requirements/bench.txt
 	@touch $@
 
-lint types unit contract architecture secured integration e2e bad-input chaos cluster: setup
+chaos: setup ## Faults of every kind under load, for half an hour (SEED= N= KILLS= REPLICAS= ONLY=)
+	@$(PY) -m tests.chaos $(CHAOS)
+
+lint types unit contract architecture secured integration e2e bad-input kills cluster: setup
 	@$(PY) -m tests.floors $@
 
 lint: ## Only ruff
@@ -79,7 +83,7 @@ secured: ## Only this floor of tests
 integration: ## Only this floor of tests
 e2e: ## Only this floor of tests
 bad-input: ## Only this floor of tests
-chaos: ## Only this floor of tests
+kills: ## Only this floor of tests
 cluster: ## Three brokers, of which one dies; no part of `make test`
 
 format: setup ## Format and mend what ruff can mend

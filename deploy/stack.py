@@ -112,13 +112,14 @@ class Stack:
     modules: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, int] = field(default_factory=dict)
     external: External = field(default_factory=External.from_environment)
+    ground_of: Callable[..., Ground] = Ground
     processes: list[Process] = field(default_factory=list)
     outside: Simulators = field(init=False)
     ground: Ground = field(init=False)
     http: aiohttp.ClientSession = field(init=False)
 
     async def __aenter__(self) -> Self:
-        self.ground = Ground(self.directory, self.external, say=self.say, secured=self.secured)
+        self.ground = self.ground_of(self.directory, self.external, say=self.say, secured=self.secured)
         await self.ground.start()
         try:
             await self._start_outside()

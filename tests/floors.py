@@ -186,10 +186,10 @@ _FLOORS: Mapping[str, Run] = {
     "lint": _check("ruff", "check", "."),
     "types": _check("mypy"),
     **dict.fromkeys(
-        ("unit", "contract", "architecture", "secured", "integration", "e2e", "bad-input", "chaos", "cluster"), _tests
+        ("unit", "contract", "architecture", "secured", "integration", "e2e", "bad-input", "kills", "cluster"), _tests
     ),
 }
-_FOLDERS = {"e2e": "e2e/proofs", "bad-input": "e2e/bad_input"}
+_FOLDERS = {"e2e": "e2e/proofs", "bad-input": "e2e/bad_input", "kills": "chaos"}
 """Where a floor lies, if not in the folder of its name."""
 _LONG = ("integration", "e2e")
 _ASKED_FOR = {"cluster"}

@@ -13,8 +13,8 @@ from deploy.demo.data import generate, read_lines, write_lines
 from deploy.demo.players import Desk, Theatre
 from deploy.demo.watch import Watcher
 from deploy.local.ground import External
-from deploy.stack import Stack
 from tests.chaos.rig import LANES, Rig
+from tests.chaos.stage import Stage
 
 APPLICATIONS = 5000
 _rigs: list[Rig] = []
@@ -28,7 +28,7 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     applications = write_lines(folder / "applications.jsonl", data.applications)
     register = write_lines(folder / "register.jsonl", data.register)
     truth: dict[str, Any] = {person["id_number"]: person for person in data.register}
-    async with Stack(folder, register, external=External(), say=print) as stack:
+    async with Stage(folder, register, external=External(), say=print) as stack:
         watcher = Watcher(stack.ground.bootstrap_servers)
         await watcher.start()
         desk = Desk(stack.http, [process.url for process in stack.of("intake")], stack.clients())

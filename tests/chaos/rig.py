@@ -12,8 +12,12 @@ from deploy.demo.data import Line
 from deploy.demo.players import Played, Theatre
 from deploy.demo.report import notices_owed, notices_sent
 from deploy.local.server import Server
-from deploy.stack import Process, Stack
+from deploy.stack import Process
 from deploy.waiting import until
+from tests.chaos.faults import FAULTS, Hands
+from tests.chaos.level import Look
+from tests.chaos.schedule import Fault
+from tests.chaos.stage import Stage
 from tests.evidence import gather, in_flight, in_flight_anywhere
 from tests.oracle import Kill, Verdict, judge
 
@@ -28,7 +32,7 @@ END_S = 180.0
 class Rig:
     """A running stack, its players, and the list of all that was killed in it."""
 
-    stack: Stack
+    stack: Stage
     theatre: Theatre
     lines: Iterator[Line]
     played: list[Played] = field(default_factory=list)
@@ -147,11 +151,23 @@ class Rig:
         assert await server.kill() == -signal.SIGKILL
         self._killed(Kill(_name(server), "SIGKILL", died, waiting))
 
+    async def meet(self, fault: Fault) -> None:
+        """One fault of the long form's table, done and undone."""
+        await self._under_way(LANES // 2)
+        hands = Hands(self.stack, Look(self.stack), self._raise_what_a_lane_raised)
+        at, waiting = datetime.now(UTC), len(self.unfinished())
+        async with FAULTS[fault.kind](hands, fault):
+            await hands.wait(fault.seconds)
+        self._killed(Kill(fault.service, fault.kind, at, waiting, datetime.now(UTC)))
+
+    def _raise_what_a_lane_raised(self) -> None:
+        for lane in self._lanes:
+            if lane.done():
+                lane.result()
+
     async def _under_way(self, dossiers: int) -> None:
         async def enough() -> bool:
-            for lane in self._lanes:
-                if lane.done():
-                    lane.result()
+            self._raise_what_a_lane_raised()
             return len(self.unfinished()) >= dossiers
 
         await until(enough, seconds=END_S, what=f"{dossiers} dossiers to be under way", every=0.02)

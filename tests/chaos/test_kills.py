@@ -4,12 +4,14 @@ Each test kills one part under load, starts it again, waits until every dossier 
 oracle about the whole past of the platform.
 """
 
+import asyncio
 import signal
 
 import pytest
 
 from deploy.waiting import until
 from tests.chaos.rig import END_S, Rig
+from tests.chaos.schedule import Fault
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.chaos]
 
@@ -73,6 +75,23 @@ async def test_nothing_is_lost_or_doubled_when_the_database_is_killed(rig: Rig) 
     async with rig.load():
         await rig.kill_server(database)
         await rig.revive_server(database)
+    assert len(rig.alive()) == len(SERVICES)
+    assert not (await rig.verdict()).faults
+
+
+TOGETHER = [  # twelve seconds are more than the ten of a session (shared/runtime/consumer.py)
+    Fault(1, "stop-consumer", "verification", 0, "", 0.0, 12.0, 1, 0.0),
+    Fault(2, "cut-commit", "intake", 0, "", 0.0, 0.0, 3, 0.0),
+    Fault(3, "net-half-open", "payment", 0, "database", 0.0, 5.0, 1, 0.0),
+    Fault(4, "net-reset", "notification", 0, "broker", 0.0, 3.0, 1, 0.0),
+]
+
+
+async def test_nothing_is_lost_or_doubled_by_a_stop_beyond_the_session_a_cut_commit_and_a_dead_network(
+    rig: Rig,
+) -> None:
+    async with rig.load():
+        await asyncio.gather(*(rig.meet(fault) for fault in TOGETHER))
     assert len(rig.alive()) == len(SERVICES)
     assert not (await rig.verdict()).faults
 
