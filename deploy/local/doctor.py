@@ -72,6 +72,13 @@ def _make() -> Finding:
     return Finding("make", found is not None, found or "absent", "apt-get install make")
 
 
+def _promtool() -> Finding:
+    found = shutil.which("promtool")
+    return Finding(
+        "promtool", found is not None, found or "absent; only `make test` wants it", "apt-get install prometheus"
+    )
+
+
 def _packages() -> Finding:
     stamp = ROOT / ".venv" / ".installed"
     wanted = ROOT / "requirements" / "dev.txt"
@@ -138,5 +145,5 @@ def _ports() -> Finding:
 
 
 _LOOKS: tuple[Callable[[], Finding], ...] = (
-    _python, _venv, _make, _packages, _java, _maven, _jars, _postgres, _root, _disk, _memory, _ports,
+    _python, _venv, _make, _promtool, _packages, _java, _maven, _jars, _postgres, _root, _disk, _memory, _ports,
 )  # fmt: skip
