@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from deploy.local.server import Server
@@ -420,6 +422,17 @@ def cut_tail(partition: Path, share: float) -> int:
     return count
 
 
+@asynccontextmanager
+async def _restore(hands: Hands, fault: Fault) -> Done:
+    """A backup before the fault's seconds under load, and at their end that backup in the place of the database."""
+    if find_spec("tests.chaos.restoring") is None:
+        raise NotDone("a restored service does not take its missing events back yet")
+    restoring = import_module("tests.chaos.restoring")
+    backup = await restoring.take_backup(hands.stage, fault.service)
+    yield
+    await backup.restore()
+
+
 FAULTS: Mapping[str, Callable[[Hands, Fault], AbstractAsyncContextManager[None]]] = {
     "kill": _kill,
     "crash": _crash,
@@ -441,6 +454,7 @@ FAULTS: Mapping[str, Callable[[Hands, Fault], AbstractAsyncContextManager[None]]
     "disk-database": _disk_database,
     "register-down": _register_down,
     "bank-down": _bank_down,
+    "restore": _restore,
     "lost-tail": _lost_tail,
 }
 """By kind; `tests/chaos/schedule.py` says what each does and how it ends."""

@@ -175,8 +175,15 @@ class Rig:
     async def revive(self, service: str) -> None:
         """Start a dead service again and wait until it is ready."""
         process = self.process(service)
-        self._back(service)
+        starts = _starts(process)
+
+        async def started() -> bool:
+            return _starts(process) > starts or process.exit_code is not None
+
         process.start()
+        # Until here nothing was sent anew: what a busy mail server writes down late, the dead process had sent.
+        await until(started, seconds=END_S, what=f"{service} to start", every=0.01)
+        self._back(service)
         await self.stack.ready(process)
         self.stack.write_down()
 
@@ -207,6 +214,11 @@ class Rig:
 
 def _name(server: Server) -> str:
     return server.name.lower().replace("postgresql", "postgres")
+
+
+def _starts(process: Process) -> int:
+    """How often its log says that it has started."""
+    return process.log.read_text(errors="replace").count('"started"') if process.log.exists() else 0
 
 
 def _crashes(process: Process) -> list[str]:

@@ -72,6 +72,7 @@ KINDS: Mapping[str, Kind] = {
     "disk-database": Kind("no room left on PostgreSQL's disk", "freed; started again if it ended", 2, (4.0, 8.0), ()),
     "register-down": Kind("the register refuses connections", "started again", 1, (60.0, 120.0), ()),
     "bank-down": Kind("the bank refuses connections", "started again", 1, (60.0, 120.0), ()),
+    "restore": Kind("a database as it was 30 s before takes its place", "processes started", 2, (30.0, 30.0)),
     "lost-tail": Kind(
         "a topic loses its last records with a dead broker", "started again", 3, (0.0, 1.0), SERVICES[:4]
     ),
