@@ -44,7 +44,8 @@ def test_where_everything_is_there_it_says_so_and_ends_with_0() -> None:
     assert ended.returncode == (1 if missing else 0)
     assert ended.stdout.splitlines()[-1] == (f"{len(missing)} to mend" if missing else "nothing is missing")
     assert set(said) == {
-        "python", "venv", "make", "promtool", "packages", "java", "maven", "kafka", "postgresql", "user", "disk", "memory", "ports"
+        "python", "venv", "make", "promtool", "packages", "java", "maven", "kafka", "postgresql", "user", "disk",
+        "memory", "ports",
     }  # fmt: skip
     assert KAFKA_VERSION in said["kafka"][1]
 
