@@ -35,10 +35,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 EX_USAGE = 2
-SWITCH_S = 0.001
-"""Faust's consumer has a thread of its own, which waits so long for its turn while ours computes, several times for a
-fetch; Python's own 5 ms would be most of what one takes.
-"""
 
 
 def application(runtime: Runtime, health: Health) -> FastAPI:
@@ -55,7 +51,6 @@ def application(runtime: Runtime, health: Health) -> FastAPI:
 async def serve(service: Service, settings: Settings) -> None:
     """Run one process of `service` until SIGTERM or SIGINT, or until one of its loops ends (exit 70)."""
     crash.arm(settings.crash_point)
-    sys.setswitchinterval(SWITCH_S)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -29,7 +29,7 @@ class Measured:
     @property
     def value(self) -> float:
         """The median of the runs."""
-        return median(run["value"] for run in self.runs)
+        return median(run[self.figure.value] for run in self.runs)
 
     @property
     def reached(self) -> str:
@@ -97,7 +97,7 @@ def table(measured: Sequence[Measured], where: Mapping[str, Any], asked: Mapping
     """The table in Markdown."""
     lines = ["| figure | median | runs | at least | aim | reached |", "|---|---|---|---|---|---|"]
     for one in measured:
-        runs = " ".join(_short(run["value"]) for run in one.runs)
+        runs = " ".join(_short(run[one.figure.value]) for run in one.runs)
         marks = " | ".join("–" if mark is None else _short(mark) for mark in (one.figure.at_least, one.figure.aim))
         name = f"{one.figure.name} ({one.figure.unit}{', less is better' if one.figure.lower else ''})"
         lines.append(f"| {name} | **{_short(one.value)}** | {runs} | {marks} | {one.reached} |")
