@@ -121,6 +121,7 @@ class Consumer(driver.Consumer):
         stored = await self.next_offsets()
         targets = {tp: stored[tp.topic, tp.partition] for tp in self.assignment() if (tp.topic, tp.partition) in stored}
         await self.seek_wait(targets)
+        self._handled.clear()  # of partitions that went elsewhere before it was committed: theirs to commit now
         for tp, offset in targets.items():
             self._committed_offset[tp] = offset or None
 
