@@ -3,7 +3,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first that is new enough and can make a venv. A distribution's own is built with profiles, which makes it a quarter
+# faster than one compiled without.
+able = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in /usr/bin/python3 python3.11 python3; do $$each -c '$(able)' 2>/dev/null && echo $$each && exit; done; echo python3)
 PY := .venv/bin/python
 LIBS := .local/kafka/libs
 # Only what is typed: an exported N of somebody else is none of ours.
