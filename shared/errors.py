@@ -3,6 +3,7 @@
     DossierError
     ├── Refused          the caller asked for something that cannot be: an RFC 9457 problem, nothing is stored
     ├── Unavailable      we cannot serve now (database gone, dossier parked): 503 with Retry-After
+    │   └── Behind       the database is older than what this process has seen of it
     ├── Poison           a record that nobody can read: a dead letter
     ├── Transient        an outside system did not answer properly: its task runs again later
     ├── KeyNotHere       a data key has not arrived yet: the task waits for it
@@ -76,6 +77,10 @@ class Unavailable(DossierError):
     def __init__(self, reason: str, code: str = "DOS-INT-503") -> None:
         super().__init__(reason)
         self.code: str = code
+
+
+class Behind(Unavailable):
+    """The connection leads to a database that lacks what this process has seen committed: an older one, restored."""
 
 
 class Poison(DossierError):

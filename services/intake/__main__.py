@@ -9,8 +9,8 @@ from services.intake.settings import IntakeSettings
 from services.intake.state import EVOLVES, State
 from shared.law.loader import shipped_catalogue
 from shared.runtime.cli import main
+from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider
-from shared.runtime.engine import Desk
 from shared.runtime.service import Service
 
 

@@ -70,28 +70,36 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def headers(event: type[Event], envelope: Envelope, caused_by: UUID) -> dict[str, str]:
-    """All headers of one event, ready to be stored; insertion order is wire order. No personal data by construction."""
-    dossier = str(envelope.dossier_id)
+def unplaced_headers(
+    event: type[Event], id_: UUID, at: datetime, dossier_id: UUID, writer: str, shard: int, caused_by: UUID,
+    trace: str | None = None,
+) -> dict[str, str]:  # fmt: skip
+    """Headers of an event whose place in its shard is not given yet: all but its sequence and the event before it.
+    No personal data by construction.
+    """
+    dossier = str(dossier_id)
     made = {
         "content-type": "application/json",
         "ce_specversion": "1.0",
-        "ce_id": str(envelope.id),
-        "ce_source": source(envelope.writer, envelope.shard),
+        "ce_id": str(id_),
+        "ce_source": source(writer, shard),
         "ce_type": event.TYPE,
-        "ce_time": rfc3339(envelope.time),
+        "ce_time": rfc3339(at),
         "ce_subject": f"dossier/{dossier}",
         "ce_dataschema": schema_uri(event),
         "ce_partitionkey": dossier,
-        "ce_sequence": f"{envelope.sequence:020d}",
         "ce_correlationid": dossier,
         "ce_causationid": str(caused_by),
     }
-    if envelope.previous is not None:
-        made["ce_previous"] = str(envelope.previous)
-    if envelope.traceparent:
-        made["traceparent"] = envelope.traceparent
-    return made
+    return {**made, "traceparent": trace} if trace else made
+
+
+def headers(event: type[Event], envelope: Envelope, caused_by: UUID) -> dict[str, str]:
+    """All headers of one event, as they are stored and published."""
+    one = envelope
+    made = unplaced_headers(event, one.id, one.time, one.dossier_id, one.writer, one.shard, caused_by, one.traceparent)
+    previous = {} if one.previous is None else {"ce_previous": str(one.previous)}
+    return {**made, "ce_sequence": f"{one.sequence:020d}", **previous}
 
 
 def open_record(raw: RawHeaders, value: bytes | None) -> tuple[Mapping[str, str], bytes]:

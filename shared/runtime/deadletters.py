@@ -15,12 +15,12 @@ from shared.errors import Unavailable
 from shared.events.base import Model
 from shared.runtime import store
 from shared.runtime.batch import Item, dead_letter
+from shared.runtime.commit import Commit, already_caused
 from shared.runtime.decider import Message
 from shared.runtime.ending import trace_only
-from shared.runtime.engine import LOST_CONNECTION, Commit, Engine
+from shared.runtime.engine import LOST_CONNECTION, Engine
 from shared.runtime.hearing import reread
 from shared.runtime.sharding import shard_of
-from shared.runtime.store import ShardHead, StateRow
 from shared.runtime.tasks import TaskFailed
 
 log = structlog.get_logger(__name__)
@@ -48,14 +48,13 @@ async def redrive(engine: Engine, open_secret: Open, dossier_id: UUID) -> Redriv
     await engine.ready()
     try:
         async with engine.pool.acquire() as conn, conn.transaction():
-            heads = await store.lock_shards(conn, [shard_of(dossier_id)])
-            engine.refuse_another(heads)
+            await store.lock(conn, (), [shard_of(dossier_id)])
+            engine.seen([shard_of(dossier_id)])
             waiting = await _waiting(conn, engine, open_secret, dossier_id)
-            states = await store.load_states(conn, [dossier_id])
-            if not waiting and not (dossier_id in states and states[dossier_id].parked):
+            commit = _Redrive(engine, conn, waiting)
+            result = await commit.run(dossier_id)
+            if result is None:
                 return Redriven(0, False, NOTHING_WAITS)
-            commit = _Redrive(engine, conn, waiting, heads)
-            result = await commit.run(dossier_id, states)
             await _record(conn, "redrive", {"dossier_id": str(dossier_id), "handled": result.handled})
     except (Unavailable, *LOST_CONNECTION):
         raise
@@ -129,15 +128,20 @@ def _message(engine: Engine, open_secret: Open, row: asyncpg.Record) -> Message[
 class _Redrive(Commit):
     """A commit whose items come from the dead letters instead of from outside."""
 
-    def __init__(
-        self, engine: Engine, conn: store.Connection, waiting: Sequence[_Waiting], heads: dict[int, ShardHead]
-    ) -> None:
-        super().__init__(engine, conn, [one.item for one in waiting])
-        self.waiting, self.heads = waiting, heads
+    def __init__(self, engine: Engine, conn: store.Connection, waiting: Sequence[_Waiting]) -> None:
+        items = [one.item for one in waiting]
+        super().__init__(engine.decider, conn, items, engine.seen, engine.keep_secret, engine.desk)
+        self.waiting = waiting
 
-    async def run(self, dossier_id: UUID, states: Mapping[UUID, StateRow]) -> Redriven:
-        caused = await self._caused()
-        work = self._work(dossier_id, states)
+    async def run(self, dossier_id: UUID) -> Redriven | None:
+        """Handle what waits; None if nothing does, and the dossier is not parked either."""
+        causes = [item.message.id for item in self.items if item.message is not None]
+        found = await store.load(self.conn, [dossier_id], causes, (), ())
+        caused = already_caused(found)
+        work = self._work(dossier_id, found.states)
+        if not self.waiting and not work.parked:
+            return None
+        self.shards = [shard_of(dossier_id)]
         work.parked = False
         done = 0
         for one in self.waiting:
@@ -154,6 +158,7 @@ class _Redrive(Commit):
             await self._settle(one)
             done += 1
         work.steps += 1
+        await self._number()
         await self.write()
         failed = done < len(self.waiting)
         return Redriven(done, work.parked, type(draft.dead).__name__ if failed else None)
@@ -182,6 +187,6 @@ class _Redrive(Commit):
         log.error("redrive-failed", **one.item.named, error=type(failure).__name__)
         if not one.dead:
             await self.conn.execute("DELETE FROM parked_messages WHERE id = $1", one.row_id)
-        letter = dead_letter(replace(one.item, failure=failure), failure, self.engine.decider.name)
+        letter = dead_letter(replace(one.item, failure=failure), failure, self.decider.name)
         await store.write_dead_letters(self.conn, [(one.row_id, letter, one.value)])
         await self.conn.execute("UPDATE dead_letters SET redrives = redrives + 1 WHERE id = $1", one.row_id)

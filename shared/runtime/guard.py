@@ -132,17 +132,19 @@ class RestoreGuard:
         self.checked = False
         self._losses += 1
 
-    def saw(self, heads: Mapping[int, int]) -> None:
+    def saw(self, ends: Mapping[int, int]) -> None:
         """Positions that this process has committed: a database that comes back with less is an older one."""
         if self.known is not None:
-            self.known = _higher(heads, self.known)
+            self.known = _higher(ends, self.known)
 
-    def fits(self, heads: Mapping[int, int]) -> bool:
-        """Whether the store has been compared, and is at least where this process has seen it. Asked under the shards'
-        locks, over the connection that commits: it may be the one that has just led to another server.
+    def seen(self, shards: Collection[int]) -> Mapping[int, int]:
+        """How far this process has seen these shards; the store must be as far when something is committed. Raises
+        Unavailable while it has to be compared: the connection about to be used may have led to another server.
         """
+        if not self.checked:
+            raise Unavailable("the store has yet to be compared with its topic")
         known = self.known or {}
-        return self.checked and all(position >= known.get(shard, 0) for shard, position in heads.items())
+        return {shard: known.get(shard, 0) for shard in shards}
 
     async def run(self) -> None:
         """Compare as soon as both sides answer, and whenever it is due again. Raises Misconfigured if the topic does

@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 from fastapi import APIRouter
 
+from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider
-from shared.runtime.engine import Desk
 from shared.runtime.http import Door
 from shared.runtime.keyring import KeyRing
 from shared.runtime.metrics import Metrics

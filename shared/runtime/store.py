@@ -3,21 +3,20 @@
 Connections are asyncpg's; one connection serves one task at a time. All times are the database's or the message's, UTC.
 """
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 import orjson
 
-from shared.errors import Conflict, Fenced
+from shared.errors import Behind, Conflict, DossierError, Fenced
 from shared.runtime.batch import Claim, DeadLetter, Item, Move, Record, Request
 from shared.runtime.headers import headers_json, headers_of
 from shared.runtime.hearing import Heard
-from shared.runtime.sealing import WrappedKey
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -48,10 +47,9 @@ class StateWrite:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event as stored and published: `headers` complete, `data` the record's value."""
+    """One event about to be stored: `headers` complete but for its place, which the commit gives; `data` the value."""
 
     shard: int
-    position: int
     event_id: UUID
     dossier_id: UUID
     caused_by: UUID
@@ -71,43 +69,118 @@ class TaskWrite:
     run_at: datetime | None
 
 
+Answer: TypeAlias = tuple[Request, Mapping[str, Any]]
+"""A request and what is answered to it."""
+
+
 @dataclass(frozen=True, slots=True)
-class ShardHead:
-    """The end of a shard: the next position to give and the last event's id."""
+class Loaded:
+    """What is remembered of a batch's messages. `caused`: (message, headers, data) of events that they have caused
+    already, in order; `living`: tasks whose claims hold; `answers`: by identity, body_hmac, status and answer.
+    """
 
-    next_position: int
-    last_event_id: UUID | None
+    states: Mapping[UUID, StateRow]
+    caused: Sequence[tuple[UUID, str, bytes]]
+    living: Collection[UUID]
+    answers: Mapping[tuple[str, str, str, str], Mapping[str, Any]]
 
 
-async def load_states(conn: Connection, dossiers: Iterable[UUID]) -> dict[UUID, StateRow]:
-    """The states of these dossiers; one that has none is absent."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one batch makes true. `seen`: how far the store must be in each of `shards` at least."""
+
+    seen: Mapping[int, int]
+    shards: Sequence[int]
+    moves: Sequence[Move]
+    claims: Sequence[Claim]
+    states: Sequence[StateWrite]
+    events: Sequence[EventRow]
+    tasks: Sequence[TaskWrite]
+    answers: Sequence[Answer]
+
+
+async def load(
+    conn: Connection, dossiers: Collection[UUID], causes: Sequence[UUID], claims: Sequence[Claim],
+    requests: Sequence[Request],
+) -> Loaded:  # fmt: skip
+    """What is remembered of these dossiers, messages, claims and requests, in one round trip and without a lock."""
     rows = await conn.fetch(
-        "SELECT dossier_id, version, parked, state FROM states WHERE dossier_id = ANY($1::uuid[])", list(dossiers)
+        _LOAD, list(dossiers), causes, *columns(claims, "task_id", "token"),
+        *columns(requests, "client", "method", "path", "key"),
+    )  # fmt: skip
+    found: dict[str, list[asyncpg.Record]] = {"state": [], "caused": [], "claim": [], "answer": []}
+    for row in rows:
+        found[row["kind"]].append(row)
+    found["caused"].sort(key=itemgetter("n"))
+    return Loaded(
+        {row["id"]: StateRow(row["id"], row["n"], row["flag"], row["text"]) for row in found["state"]},
+        [(row["id"], row["text"], row["data"]) for row in found["caused"]],
+        {row["id"] for row in found["claim"]},
+        {
+            tuple(row["names"]): {"body_hmac": row["data"], "status": row["n"], "answer": row["text"]}
+            for row in found["answer"]
+        },
     )
-    return {row["dossier_id"]: StateRow(*row) for row in rows}
 
 
-async def load_answers(conn: Connection, requests: Sequence[Request]) -> dict[tuple[str, str, str, str], Any]:
-    """Rows (body_hmac, status, answer) of requests that were answered before, by their identity."""
-    if not requests:
-        return {}
-    columns = [list(column) for column in zip(*(request.identity for request in requests), strict=True)]
-    rows = await conn.fetch(
-        """SELECT client, method, path, key, body_hmac, status, answer FROM requests
-           JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS asked(client, method, path, key)
-           USING (client, method, path, key)""",
-        *columns,
+_LOAD = """
+    SELECT 'state' AS kind, dossier_id AS id, version::bigint AS n, parked AS flag, state::text AS text,
+           NULL::bytea AS data, NULL::text[] AS names FROM states WHERE dossier_id = ANY($1::uuid[])
+    UNION ALL SELECT 'caused', caused_by, position, NULL, headers::text, data, NULL
+        FROM events WHERE caused_by = ANY($2::uuid[])
+    UNION ALL SELECT 'claim', id, NULL, NULL, NULL, NULL, NULL
+        FROM tasks JOIN unnest($3::uuid[], $4::uuid[]) AS c(id, claim) USING (id, claim)
+    UNION ALL SELECT 'answer', NULL, status, NULL, answer::text, body_hmac, ARRAY[client, method, path, key]
+        FROM requests JOIN unnest($5::text[], $6::text[], $7::text[], $8::text[]) AS a(client, method, path, key)
+             USING (client, method, path, key)"""
+
+
+async def commit(conn: Connection, batch: Batch) -> dict[int, int]:
+    """Make everything of `batch` true, all or nothing; returns each shard's last position. See `commit_batch`.
+
+    Raises Fenced if another consumer has moved what was heard, Conflict if a state, claim or idempotency key is not as
+    it was loaded, Behind if the store is not as far as `seen`. An id that is taken raises UniqueViolationError: a bug,
+    or a race.
+    """
+    states = sorted(batch.states, key=lambda write: write.dossier_id)
+    keys = [request.data_key for request, _ in batch.answers if request.data_key is not None]
+    requests = [request for request, _ in batch.answers]
+    try:
+        rows = await conn.fetch(
+            _COMMIT,
+            batch.shards, [batch.seen.get(shard, 0) for shard in batch.shards],
+            *columns(batch.moves, "source", "shard", "expected", "position", "last_event_id", "next_offset"),
+            *columns(batch.claims, "task_id", "token"),
+            *columns(states, "dossier_id", "version", "steps", "parked", "state", "unit", "status", "attention_at"),
+            *columns(batch.events, "shard", "event_id", "dossier_id", "caused_by", "type"),
+            [orjson.dumps(event.headers).decode() for event in batch.events], [event.data for event in batch.events],
+            *columns(batch.tasks, "id", "kind", "dossier_id", "payload", "run_at"),
+            *columns(requests, "client", "method", "path", "key", "body_hmac", "status"),
+            [orjson.dumps(answer).decode() for _, answer in batch.answers],
+            *columns(keys, "dossier_id", "kek_id", "wrapped"),
+        )  # fmt: skip
+    except asyncpg.PostgresError as refused:
+        verdict = _VERDICTS.get(refused.sqlstate or "")
+        if verdict is None:
+            raise
+        raise verdict(str(refused)) from refused
+    return {row["one_shard"]: row["last_position"] for row in rows}
+
+
+_COMMIT = f"SELECT one_shard, last_position FROM commit_batch({', '.join(f'${n}' for n in range(1, 41))})"  # noqa: S608
+_VERDICTS: Mapping[str, type[DossierError]] = {"DFENC": Fenced, "DCONF": Conflict, "DOLDR": Behind}
+
+
+async def lock(conn: Connection, moves: Sequence[Move], shards: Sequence[int]) -> None:
+    """Become the one writer of these shards, and the one who hears what `moves` names, until the transaction ends; in
+    the order of `commit_batch`.
+    """
+    await conn.execute(
+        """SELECT FROM heard h JOIN unnest($1::text[], $2::smallint[]) AS k(source, shard) USING (source, shard)
+           ORDER BY h.source, h.shard FOR UPDATE OF h""",
+        *columns(moves, "source", "shard"),
     )
-    return {(row["client"], row["method"], row["path"], row["key"]): row for row in rows}
-
-
-async def load_caused(conn: Connection, causes: Sequence[UUID]) -> list[asyncpg.Record]:
-    """Events that were already stored because of these messages, in order of position."""
-    return await conn.fetch(
-        """SELECT event_id, dossier_id, caused_by, type, headers, data FROM events
-           WHERE caused_by = ANY($1::uuid[]) ORDER BY shard, position""",
-        causes,
-    )
+    await conn.execute("SELECT FROM shards WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE", shards)
 
 
 async def prepare_heard(pool: "asyncpg.Pool[asyncpg.Record]", shards: Sequence[tuple[str, int]]) -> None:
@@ -121,116 +194,22 @@ async def heard(pool: "asyncpg.Pool[asyncpg.Record]") -> dict[tuple[str, int], H
     return {(row[0], row[1]): Heard(*row[2:]) for row in rows}
 
 
-async def lock_heard(conn: Connection, moves: Sequence[Move]) -> None:
-    """Lock the rows of what the batch has heard; raises Fenced if another consumer has moved one of them."""
-    if not moves:
-        return
-    keys = [move.source for move in moves], [move.shard for move in moves]
-    rows = await conn.fetch(
-        """SELECT h.source, h.shard, h.position FROM heard h
-           JOIN unnest($1::text[], $2::smallint[]) AS k(source, shard) USING (source, shard)
-           ORDER BY h.source, h.shard FOR UPDATE OF h""",
-        *keys,
-    )
-    positions = {(row["source"], row["shard"]): row["position"] for row in rows}
-    for move in moves:
-        if (move.source, move.shard) not in positions:
-            raise Fenced(f"{move.source}:{move.shard} has no row in heard")
-        if move.expected is not None and positions[move.source, move.shard] != move.expected:
-            raise Fenced(f"{move.source}:{move.shard} was heard by another consumer")
-
-
-async def move_heard(conn: Connection, moves: Sequence[Move]) -> None:
-    """Move positions and offsets forward, in the transaction of the effects."""
-    await conn.executemany(
-        """UPDATE heard SET position = coalesce($3, position), last_event_id = coalesce($4, last_event_id),
-                  next_offset = greatest(next_offset, $5) WHERE source = $1 AND shard = $2""",
-        [(move.source, move.shard, move.position, move.last_event_id, move.next_offset) for move in moves],
-    )
-
-
-async def lock_shards(conn: Connection, shards: Iterable[int]) -> dict[int, ShardHead]:
-    """Become the one writer of these shards until the transaction ends; ordered, so writers cannot lock crosswise."""
-    rows = await conn.fetch(
-        """SELECT shard, next_position, last_event_id FROM shards
-           WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE""",
-        sorted(set(shards)),
-    )
-    return {row["shard"]: ShardHead(row["next_position"], row["last_event_id"]) for row in rows}
-
-
-async def write_states(conn: Connection, writes: Sequence[StateWrite]) -> None:
-    """Write each state over the version that was read. Raises Conflict if one of them has another version by now."""
-    fresh = [write for write in writes if write.version == 0]
-    known = [write for write in writes if write.version > 0]
-    written = 0
-    if fresh:
-        written += len(await conn.fetch(_INSERT_STATES, *_columns(fresh)))
-    if known:
-        written += len(await conn.fetch(_UPDATE_STATES, *_columns(known)))
-    if written != len(writes):
-        raise Conflict(f"{len(writes) - written} of {len(writes)} dossiers were written by somebody else")
-
-
-_STATE_INPUT = """unnest($1::uuid[], $2::int[], $3::int[], $4::bool[], $5::text[], $6::text[], $7::smallint[],
-    $8::timestamptz[]) AS w(dossier_id, version, steps, parked, state, unit, status, attention_at)"""
-_INSERT_STATES = f"""INSERT INTO states (dossier_id, version, parked, state, unit, status, attention_at)
-    SELECT dossier_id, steps, parked, state::jsonb, unit, status, attention_at FROM {_STATE_INPUT}
-    ON CONFLICT (dossier_id) DO NOTHING RETURNING dossier_id"""  # noqa: S608 - constant text
-_UPDATE_STATES = f"""UPDATE states s SET version = s.version + w.steps, parked = w.parked, state = w.state::jsonb,
-    unit = w.unit, status = w.status, attention_at = w.attention_at
-    FROM {_STATE_INPUT} WHERE s.dossier_id = w.dossier_id AND s.version = w.version RETURNING s.dossier_id"""  # noqa: S608
-
-
 def columns(rows: Collection[Any], *names: str) -> list[list[Any]]:
     """These attributes of all rows, one list each: what `unnest` takes."""
     return [[getattr(row, name) for row in rows] for name in names]
 
 
-def _columns(writes: Sequence[StateWrite]) -> list[list[Any]]:
-    ordered = sorted(writes, key=lambda write: write.dossier_id)
-    return columns(ordered, "dossier_id", "version", "steps", "parked", "state", "unit", "status", "attention_at")
-
-
 async def draw_numbers(conn: Connection, wanted: Mapping[str, int]) -> dict[str, int]:
     """Draw `wanted[series]` running numbers of each series, in key order; returns the first number of each."""
-    first = {}
-    for series in sorted(wanted):
-        last = await conn.fetchval(
-            """INSERT INTO numbers (series, last) VALUES ($1, $2)
-               ON CONFLICT (series) DO UPDATE SET last = numbers.last + $2 RETURNING last""",
-            series,
-            wanted[series],
-        )
-        first[series] = last - wanted[series] + 1
-    return first
-
-
-async def append(conn: Connection, events: Sequence[EventRow]) -> None:
-    """Append events at their positions. A position or id that is taken raises UniqueViolationError:
-    a bug, or a race.
-    """
-    await conn.execute(
-        """INSERT INTO events (shard, position, event_id, dossier_id, caused_by, type, headers, data)
-           SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[],
-                                $7::jsonb[], $8::bytea[])""",
-        *columns(events, "shard", "position", "event_id", "dossier_id", "caused_by", "type"),
-        [json.dumps(event.headers) for event in events],
-        [event.data for event in events],
+    series = sorted(wanted)
+    rows = await conn.fetch(
+        """INSERT INTO numbers (series, last)
+           SELECT series, wanted FROM unnest($1::text[], $2::bigint[]) AS w(series, wanted) ORDER BY series
+           ON CONFLICT (series) DO UPDATE SET last = numbers.last + excluded.last RETURNING series, last""",
+        series,
+        [wanted[each] for each in series],
     )
-
-
-async def move_shards(conn: Connection, heads: Mapping[int, ShardHead]) -> None:
-    """Store the new ends of the shards that grew."""
-    ordered = sorted(heads)
-    await conn.execute(
-        """UPDATE shards s SET next_position = w.next_position, last_event_id = w.last_event_id
-           FROM unnest($1::smallint[], $2::bigint[], $3::uuid[]) AS w(shard, next_position, last_event_id)
-           WHERE s.shard = w.shard""",
-        ordered,
-        [heads[shard].next_position for shard in ordered],
-        [heads[shard].last_event_id for shard in ordered],
-    )
+    return {row["series"]: row["last"] - wanted[row["series"]] + 1 for row in rows}
 
 
 async def enqueue(conn: Connection, tasks: Sequence[TaskWrite]) -> None:
@@ -242,41 +221,6 @@ async def enqueue(conn: Connection, tasks: Sequence[TaskWrite]) -> None:
                 AS w(id, kind, dossier_id, payload, run_at)
            ON CONFLICT (id) DO NOTHING""",
         *columns(tasks, "id", "kind", "dossier_id", "payload", "run_at"),
-    )
-
-
-async def end_claims(conn: Connection, claims: Sequence[Claim]) -> set[UUID]:
-    """Delete the tasks whose claims still hold; returns their ids. A task missing here belongs to another worker
-    now.
-    """
-    rows = await conn.fetch(
-        """DELETE FROM tasks t USING unnest($1::uuid[], $2::uuid[]) AS c(id, claim)
-           WHERE t.id = c.id AND t.claim = c.claim RETURNING t.id""",
-        *columns(claims, "task_id", "token"),
-    )
-    return {row["id"] for row in rows}
-
-
-async def write_answers(conn: Connection, answers: Sequence[tuple[Request, Mapping[str, Any]]]) -> None:
-    """Store the answers to idempotency keys. A key that was answered meanwhile raises Conflict."""
-    rows = await conn.fetch(
-        """INSERT INTO requests (client, method, path, key, body_hmac, status, answer)
-           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::smallint[],
-                                $7::jsonb[]) ON CONFLICT DO NOTHING RETURNING key""",
-        *[[request.identity[column] for request, _ in answers] for column in range(4)],
-        *columns([request for request, _ in answers], "body_hmac", "status"),
-        [orjson.dumps(answer).decode() for _, answer in answers],
-    )
-    if len(rows) != len(answers):
-        raise Conflict("an idempotency key was answered meanwhile")
-
-
-async def write_keys(conn: Connection, keys: Sequence[WrappedKey]) -> None:
-    """Store data keys made at our own door; the relay publishes them before the dossier's first event."""
-    await conn.executemany(
-        """INSERT INTO data_keys (dossier_id, kek_id, wrapped, published) VALUES ($1, $2, $3, false)
-           ON CONFLICT DO NOTHING""",
-        [(key.dossier_id, key.kek_id, key.wrapped) for key in keys],
     )
 
 

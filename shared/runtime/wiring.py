@@ -172,7 +172,7 @@ def lone_engine(service: Service, settings: OperatorSettings, pool: "asyncpg.Poo
 def _engine(service: Service, settings: OperatorSettings, metrics: Metrics, guard: RestoreGuard) -> Engine:
     return Engine(
         service.decider, guard.pool, metrics, seal_kept(settings.kept_key())[0],
-        guard.ready, guard.lost, saw=guard.saw, fits=guard.fits, desk=service.desk,
+        guard.ready, guard.lost, saw=guard.saw, seen=guard.seen, desk=service.desk,
     )  # fmt: skip
 
 

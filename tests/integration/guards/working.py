@@ -12,7 +12,7 @@ from functools import partial
 import asyncpg
 
 from shared.runtime import logs
-from shared.runtime.engine import Desk
+from shared.runtime.commit import Desk
 from tests.integration.runtime.stage import Stage, work
 from tests.integration.runtime.toy import NAME, Tally
 

@@ -14,8 +14,9 @@ from deploy.postgres.provision import Databases
 from shared.errors import Unavailable
 from shared.runtime.batch import Claim, Item, Request
 from shared.runtime.batcher import Batcher
+from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider, Message
-from shared.runtime.engine import Desk, Engine
+from shared.runtime.engine import Engine
 from shared.runtime.kafka import Broker
 from shared.runtime.listener import Listener
 from shared.runtime.metrics import Metrics

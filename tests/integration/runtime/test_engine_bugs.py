@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from shared.runtime.batch import Item
+from shared.runtime.commit import Desk
 from shared.runtime.decider import task_id
-from shared.runtime.engine import Desk, Engine
+from shared.runtime.engine import Engine
 from tests.integration.runtime.log import WRITER, Log
 from tests.integration.runtime.stage import Stage, command, outcome
 from tests.integration.runtime.toy import Tally, dossiers

@@ -10,7 +10,7 @@ import pytest
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from shared.errors import KeyNotHere
-from shared.runtime.engine import Desk
+from shared.runtime.commit import Desk
 from shared.runtime.gauges import REST, Gauges
 from shared.runtime.service import Service
 from shared.runtime.tasks import KEY_LATE, Job

@@ -12,7 +12,6 @@ from shared.errors import Misconfigured
 from shared.runtime.kafka import Broker
 from shared.runtime.keyring import KeyRing, note_keys, send_key, unpublished_keys
 from shared.runtime.sealing import Kek, new_data_key
-from shared.runtime.store import write_keys
 from shared.topics import KEYS
 from tests.ground import empty_topics, frozen
 from tests.integration.runtime.stage import Stage
@@ -40,8 +39,10 @@ async def test_a_key_that_is_destroyed_while_it_is_on_its_way_is_told_as_destroy
 ) -> None:
     await empty_topics(ground)
     key = Kek(os.urandom(32)).wrap(uuid4(), new_data_key())
-    async with stage.pool.acquire() as conn:
-        await write_keys(conn, [key])
+    await stage.pool.execute(
+        "INSERT INTO data_keys (dossier_id, kek_id, wrapped, published) VALUES ($1, $2, $3, false)",
+        key.dossier_id, key.kek_id, key.wrapped,
+    )  # fmt: skip
     async with Broker(ground.bootstrap_servers).producer(NAME) as producer:
         await producer.partitions_for(KEYS.name)
         with frozen(ground.kafka):

@@ -186,7 +186,7 @@ async def test_a_commit_over_the_connection_that_has_just_led_to_another_server_
         await watching.ready()
         watching.lost()
 
-    engine = stage.engine(ready=ready_and_then_led_elsewhere, on_lost=watching.lost, fits=watching.fits)
+    engine = stage.engine(ready=ready_and_then_led_elsewhere, on_lost=watching.lost, seen=watching.seen)
     with pytest.raises(Unavailable, match="yet to be compared"):
         await engine.handle([command(DOSSIER, "one more")])
     assert await stage.count("events") == 0
@@ -264,7 +264,7 @@ async def test_a_missing_topic_stops_the_start(ground: Ground, stage: Stage) -> 
 async def test_a_restore_that_no_connection_tells_of_is_noticed_under_the_locks(ground: Ground, stage: Stage) -> None:
     """An idle process whose pool quietly reconnects: nothing was lost that it could have seen."""
     watching = guard(stage, ground.bootstrap_servers)
-    engine = stage.engine(ready=watching.ready, on_lost=watching.lost, saw=watching.saw, fits=watching.fits)
+    engine = stage.engine(ready=watching.ready, on_lost=watching.lost, saw=watching.saw, seen=watching.seen)
     await engine.handle([command(DOSSIER, "first")])
     await publish_all(stage, relay(ground, stage))
     await restore_an_older_backup(stage)

@@ -1,0 +1,239 @@
+"""One attempt at making a batch true: load, decide, write. Nothing is locked while it decides.
+
+Three round trips in the usual case: what is remembered, what is written (`commit_batch`, a transaction of its own),
+and the connection's own. Where more has to be said in the same transaction (a running number, a dead letter) one is
+opened around it.
+"""
+
+import hmac
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid5
+
+import orjson
+
+from shared.errors import Refused
+from shared.events.base import Event
+from shared.events.envelope import read_body, read_envelope, unplaced_headers
+from shared.runtime import store
+from shared.runtime.batch import Claim, Handled, Item, dead_letter, moves
+from shared.runtime.crash import crash_point
+from shared.runtime.decider import Decider, Message, task_id
+from shared.runtime.sharding import shard_of
+from shared.runtime.store import Answer, Batch, Connection, EventRow, Loaded, StateRow, StateWrite, TaskWrite
+from shared.runtime.work import Draft, Said, Work
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What lists and gauges draw from a state: the unit in charge, its status, when a person should have looked."""
+
+    unit: Callable[[Any], str | None] = lambda state: None
+    status: Callable[[Any], int | None] = lambda state: None
+    attention_at: Callable[[Any], Any] = lambda state: None
+
+
+class Commit:
+    """One attempt at one transaction. `seen` tells how far this process has seen shards, and raises Unavailable while
+    the store has yet to be compared.
+    """
+
+    def __init__(
+        self, decider: Decider[Any], conn: Connection, items: Sequence[Item],
+        seen: Callable[[Collection[int]], Mapping[int, int]], keep_secret: Callable[[bytes], bytes], desk: Desk,
+    ) -> None:  # fmt: skip
+        self.decider = decider
+        self.conn = conn
+        self.items = items
+        self.seen = seen
+        self.keep_secret = keep_secret
+        self.desk = desk
+        self.moves = moves(items)
+        self.shards = sorted({shard_of(item.dossier_id) for item in items if item.dossier_id is not None})
+        self.drafts: list[Draft] = []
+        self.work: dict[UUID, Work] = {}
+        self.rows: list[EventRow] = []
+        self.ends: Mapping[int, int] = {}
+        self.enqueued = False
+
+    async def make(self, pessimistic: bool) -> None:
+        """Load, decide and write; or, after a conflict, lock first, so that this attempt must win. Raises Conflict,
+        Fenced, Behind, Unavailable, and what the database refuses.
+        """
+        if not pessimistic:
+            await self.load()
+        if not (pessimistic or self._more_to_say()):
+            await self.write()
+            return
+        async with self.conn.transaction():
+            if pessimistic:
+                await store.lock(self.conn, self.moves, self.shards)
+                await self.load()
+            await self._number()
+            await self._write_failures()
+            await self.write()
+
+    def _more_to_say(self) -> bool:
+        """Whether there is more to be written than `commit_batch` writes."""
+        return any(
+            draft.dead is not None or draft.parked or any(one.numbered for one in draft.said) for draft in self.drafts
+        )
+
+    async def load(self) -> None:
+        """Read what is remembered and decide every item."""
+        found = await store.load(
+            self.conn,
+            {item.dossier_id for item in self.items if item.dossier_id is not None},
+            [item.message.id for item in self.items if item.message is not None],
+            [item.claim for item in self.items if item.claim is not None],
+            [item.request for item in self.items if item.request is not None],
+        )
+        caused = already_caused(found)
+        for item in self.items:
+            self.drafts.append(self._draft(item, found, caused))
+
+    def _draft(self, item: Item, found: Loaded, caused: Mapping[UUID, Sequence[Message[Event]]]) -> Draft:
+        if item.request is not None and item.request.identity in found.answers:
+            return Draft(item, _answered_before(item, found.answers[item.request.identity]))
+        if item.claim is not None and item.claim.task_id not in found.living:
+            return Draft(item, Handled("stale"))
+        if item.dossier_id is None or (item.message is None and item.failure is None):
+            return Draft(item, Handled("dead_lettered" if item.failure else "skipped"), dead=item.failure)
+        work = self._work(item.dossier_id, found.states)
+        return work.take(item, caused.get(item.message.id, ()) if item.message else ())
+
+    def _work(self, dossier: UUID, states: Mapping[UUID, StateRow]) -> Work:
+        if dossier not in self.work:
+            row = states.get(dossier)
+            state = type(self.decider.empty).model_validate_json(row.state) if row else self.decider.empty
+            self.work[dossier] = Work(
+                self.decider, dossier, row.version if row else 0, state, row.parked if row else False
+            )
+        return self.work[dossier]
+
+    async def write(self) -> None:
+        """Everything that the batch makes true, in one go."""
+        self.rows = [self._row(one) for draft in self.drafts for one in draft.said if not one.stored]
+        changed = [work for work in self.work.values() if work.steps]
+        tasks, answers = self._tasks(), self._answers()
+        batch = Batch(
+            self.seen(self.shards), self.shards, self.moves, self._claims(),
+            [self._state_write(work) for work in changed], self.rows, tasks, answers,
+        )  # fmt: skip
+        crash_point("before-commit")
+        self.ends = await store.commit(self.conn, batch)
+        self.enqueued = bool(tasks)
+
+    async def _number(self) -> None:
+        waiting = [one for draft in self.drafts for one in draft.said if one.numbered and not one.stored]
+        if not waiting:
+            return
+        waiting.sort(key=lambda one: one.numbered.series if one.numbered else "")
+        wanted: dict[str, int] = defaultdict(int)
+        for one in waiting:
+            if one.numbered:
+                wanted[one.numbered.series] += 1
+        following = await store.draw_numbers(self.conn, wanted)
+        drawn = {}
+        for one in waiting:
+            if one.numbered:
+                drawn[id(one)] = following[one.numbered.series]
+                following[one.numbered.series] += 1
+        for work in self.work.values():
+            work.numbered(drawn)
+
+    def _row(self, one: Said) -> EventRow:
+        message, body = one.message, one.message.body
+        shard = shard_of(message.dossier_id)
+        bare = unplaced_headers(
+            type(body), message.id, message.at, message.dossier_id, self.decider.name, shard, one.caused_by,
+            one.traceparent,
+        )  # fmt: skip
+        return EventRow(shard, message.id, message.dossier_id, one.caused_by, body.TYPE, bare, one.data)
+
+    def _claims(self) -> list[Claim]:
+        """Claims under which something is said."""
+        return [
+            draft.item.claim
+            for draft in self.drafts
+            if draft.item.claim is not None and draft.handled.outcome != "stale"
+        ]
+
+    def _state_write(self, work: Work) -> StateWrite:
+        desk = self.desk
+        return StateWrite(
+            work.dossier_id, work.version, work.steps, work.parked, work.state.model_dump_json(),
+            desk.unit(work.state), desk.status(work.state), desk.attention_at(work.state),
+        )  # fmt: skip
+
+    def _tasks(self) -> list[TaskWrite]:
+        return [
+            TaskWrite(task_id(draft.item.message.id, n), task.kind, draft.item.message.dossier_id,
+                      task.payload.model_dump_json(), task.after)
+            for draft in self.drafts
+            if draft.item.message is not None
+            for n, task in enumerate(draft.tasks, 1)
+        ]  # fmt: skip
+
+    def _answers(self) -> list[Answer]:
+        answers = []
+        for draft in self.drafts:
+            request = draft.item.request
+            if request is None or draft.handled.outcome != "ok" or draft.item.message is None:
+                continue
+            answer = request.answer(self.work[draft.item.message.dossier_id].state)
+            draft.handled.answer, draft.handled.status = answer, request.status
+            answers.append((request, answer))
+        return answers
+
+    async def _write_failures(self) -> None:
+        service = self.decider.name
+        dead = [
+            (_failure_id(draft.item), dead_letter(draft.item, draft.dead, service), self._kept(draft.item))
+            for draft in self.drafts
+            if draft.dead is not None
+        ]
+        if dead:
+            await store.write_dead_letters(self.conn, dead)
+        parked = [
+            (_failure_id(draft.item), draft.item, self._kept(draft.item)) for draft in self.drafts if draft.parked
+        ]
+        if parked:
+            await store.write_parked(self.conn, parked)
+
+    def _kept(self, item: Item) -> bytes | None:
+        """What a row keeps of the message: a record as it came; what came of our own task, sealed."""
+        if item.record is not None or item.message is None:
+            return None
+        message = item.message
+        plain = {"type": type(message.body).__name__, "id": str(message.id), "at": message.at.isoformat()}
+        return self.keep_secret(orjson.dumps({**plain, "body": message.body.model_dump(mode="json")}))
+
+
+def already_caused(found: Loaded) -> Mapping[UUID, list[Message[Event]]]:
+    """Events that are stored already, by the message that they were said because of."""
+    caused: dict[UUID, list[Message[Event]]] = defaultdict(list)
+    for cause, stored_headers, data in found.caused:
+        envelope = read_envelope(orjson.loads(stored_headers))
+        body = read_body(envelope.type, envelope.writer, data)
+        if body is not None:
+            caused[cause].append(Message(envelope.id, envelope.dossier_id, envelope.time, body))
+    return caused
+
+
+def _answered_before(item: Item, row: Mapping[str, Any]) -> Handled:
+    """The first answer again; the same key with another body is refused."""
+    if item.request is None or not hmac.compare_digest(row["body_hmac"], item.request.body_hmac):
+        return Handled("refused", error=Refused("DOS-INT-003"))
+    return Handled("duplicate", answer=orjson.loads(row["answer"]), status=row["status"])
+
+
+def _failure_id(item: Item) -> UUID:
+    """Unique by topic, partition, offset and content for a record; the task's id for an outcome."""
+    record = item.record
+    if record is None:
+        return item.message.id if item.message else UUID(int=0)
+    digest = uuid5(UUID(int=0), (record.value or b"").hex() + repr(record.headers))
+    return uuid5(digest, f"{record.topic}/{record.partition}/{record.offset}")
