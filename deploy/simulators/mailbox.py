@@ -4,7 +4,8 @@ import hashlib
 from collections import Counter
 from datetime import UTC, datetime
 from email import policy
-from email.message import EmailMessage
+from email.header import decode_header, make_header
+from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,18 @@ class Mailbox:
 
 
 def _facts(content: bytes) -> dict[str, Any]:
-    headers: EmailMessage = BytesHeaderParser(_class=EmailMessage, policy=policy.default).parsebytes(content)
+    # Only what is asked for is decoded: the newer policies parse every header each time that it is looked at.
+    headers = BytesHeaderParser(policy=policy.compat32).parsebytes(content)
     return {
-        "message_id": str(headers.get("Message-ID", "")).strip() or f"none:{hashlib.sha256(content).hexdigest()}",
-        "subject": str(headers.get("Subject", "")),
-        "to": str(headers.get("To", "")),
-        "headers": {name: str(value) for name, value in headers.items() if name.lower().startswith("x-")},
+        "message_id": _told(headers, "Message-ID").strip() or f"none:{hashlib.sha256(content).hexdigest()}",
+        "subject": _told(headers, "Subject"),
+        "to": _told(headers, "To"),
+        "headers": {name: _told(headers, name) for name in headers if name.lower().startswith("x-")},
         "bytes": len(content),
     }
+
+
+def _told(headers: Message, name: str) -> str:
+    """A header as people read it: unfolded, encoded words decoded."""
+    raw = "".join(str(headers.get(name, "")).splitlines())
+    return str(make_header(decode_header(raw)))

@@ -20,6 +20,7 @@ from shared.runtime.tasks import TaskKind
 def _tasks(law: Catalogue, resources: Resources) -> Mapping[str, TaskKind]:
     settings = resources.settings
     server = SmtpServer(settings.smtp_host, settings.smtp_port, settings.mail_from)
+    resources.closing.append(server.close)
     return kinds(server, resources.keys, law, settings.mail_from.partition("@")[2])
 
 

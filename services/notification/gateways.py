@@ -2,9 +2,13 @@
 A stable Message-ID makes repeats recognisable.
 """
 
+import asyncio
 import re
-from dataclasses import dataclass
-from email.message import EmailMessage
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.header import Header
+from email.mime.text import MIMEText
+from email.policy import compat32
 from email.utils import formatdate
 from typing import Protocol
 
@@ -40,14 +44,34 @@ class MailServer(Protocol):
     async def send(self, mail: Mail) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+MAILS = 100
+"""So many mails go through one session before it is ended; a server that allows fewer says 421, and we begin anew."""
+IDLE_S = 5.0
+"""A session that has nothing to carry for longer is ended (servers wait for minutes: RFC 5321, 4.5.3.2.7)."""
+
+
+@dataclass(slots=True)
+class _Session:
+    """A connection to the mail server that is kept for the next mail. `ends` ends it when none comes."""
+
+    client: aiosmtplib.SMTP
+    mails: int = 0
+    ends: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True)
 class SmtpServer:
-    """A real mail server (RFC 5321). `sender` stands in From; TLS by STARTTLS where the server offers it."""
+    """A real mail server (RFC 5321). `sender` stands in From; TLS by STARTTLS where the server offers it. Sessions are
+    kept for the next mail, the one used last first.
+    """
 
     host: str
     port: int
     sender: str
     timeout_s: float = 10.0
+    idle_s: float = IDLE_S
+    _idle: list[_Session] = field(default_factory=list)
+    _leaving: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     async def send(self, mail: Mail) -> None:
         """Hand one mail over. An address that is not a plain one, and a 5yz to RCPT TO or DATA, is final for this mail;
@@ -56,36 +80,117 @@ class SmtpServer:
         """
         if _PLAIN.fullmatch(mail.to) is None or _ENCODED in mail.to:
             raise FinalNo("address")
+        content = self._content(mail)
         try:
-            await aiosmtplib.send(
-                self._message(mail),
-                # Said, not left to be read out of the headers: the envelope names nobody but the applicant.
-                sender=self.sender,
-                recipients=[mail.to],
-                hostname=self.host,
-                port=self.port,
-                # Said in EHLO; left out, the library would ask the resolver for our name before each mail.
-                local_hostname=self.sender.partition("@")[2],
-                timeout=self.timeout_s,
-                start_tls=None,
-            )
-        except aiosmtplib.SMTPRecipientsRefused as refused:
-            raise _verdict(max(one.code for one in refused.recipients)) from None
-        except aiosmtplib.SMTPDataError as refused:
+            session = await self._begun()
+            await self._said(session, mail.to, content)
+        except (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as refused:
             raise _verdict(refused.code) from None
         except aiosmtplib.SMTPResponseException as answer:
             raise Transient(DEPENDENCY, f"the server answered {answer.code} before any recipient") from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as lost:
             raise Transient(DEPENDENCY, f"no answer: {type(lost).__name__}") from None
 
-    def _message(self, mail: Mail) -> EmailMessage:
-        message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self.sender, mail.to, mail.subject
+    async def close(self) -> None:
+        """End the sessions that are kept."""
+        while (session := self._kept()) is not None:
+            self._leave(session)
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
+    async def _begun(self) -> _Session:
+        """A session in which our MAIL FROM is granted: a kept one, or else a new one. A kept one that is gone, or in
+        which it is refused, was ended by the server (idle or full): no word about us.
+        """
+        while (session := self._kept()) is not None:
+            with suppress(aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPSenderRefused):
+                return await self._granted(session)
+        return await self._granted(_Session(await self._connected()))
+
+    async def _granted(self, session: _Session) -> _Session:
+        try:
+            await session.client.mail(self.sender)
+        except BaseException:
+            session.client.close()
+            raise
+        return session
+
+    async def _connected(self) -> aiosmtplib.SMTP:
+        client = aiosmtplib.SMTP(
+            hostname=self.host,
+            port=self.port,
+            # Said in EHLO; left out, the library would ask the resolver for our name before each session.
+            local_hostname=self.sender.partition("@")[2],
+            timeout=self.timeout_s,
+            start_tls=None,
+        )
+        try:
+            await client.connect()
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    async def _said(self, session: _Session, to: str, content: bytes) -> None:
+        """The mail's own part; the session is kept if all of it was granted, and ended otherwise."""
+        try:
+            # Said, not left to be read out of the headers: the envelope names nobody but the applicant.
+            await session.client.rcpt(to)
+            await session.client.data(content)
+        except aiosmtplib.SMTPResponseException:
+            self._leave(session)
+            raise
+        except BaseException:
+            session.client.close()
+            raise
+        session.mails += 1
+        if session.mails < MAILS:
+            self._keep(session)
+        else:
+            self._leave(session)
+
+    def _keep(self, session: _Session) -> None:
+        session.ends = asyncio.get_running_loop().call_later(self.idle_s, self._expire, session)
+        self._idle.append(session)
+
+    def _kept(self) -> _Session | None:
+        if not self._idle:
+            return None
+        session = self._idle.pop()
+        if session.ends is not None:
+            session.ends.cancel()
+        return session
+
+    def _expire(self, session: _Session) -> None:
+        self._idle.remove(session)
+        self._leave(session)
+
+    def _leave(self, session: _Session) -> None:
+        """Say QUIT beside whatever goes on."""
+        leaving = asyncio.get_running_loop().create_task(_quit(session.client), name="smtp-quit")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    def _content(self, mail: Mail) -> bytes:
+        message = MIMEText(mail.text, "plain", "utf-8")
+        message["From"], message["To"] = self.sender, mail.to
+        message["Subject"] = Header(mail.subject, "utf-8", header_name="Subject").encode()
         message["Message-ID"], message["Date"] = mail.message_id, formatdate(localtime=False)
         message["Content-Language"], message["Auto-Submitted"] = mail.locale, "auto-generated"
-        message.set_content(mail.text)
-        return message
+        return message.as_bytes(policy=_ON_THE_WIRE)
 
+
+async def _quit(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.quit()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError):
+        client.close()  # gone already, or it does not want to say goodbye
+
+
+_ON_THE_WIRE = compat32.clone(linesep="\r\n", max_line_length=998)
+"""Lines as long as RFC 5322 (2.1.1) lets them be: an address is not folded. Not the newer policies: they parse every
+header that they are given, for a third of all that a mail costs.
+"""
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")

@@ -26,13 +26,22 @@ class Server:
         self.codes: Mapping[str, int | None] = {**FINE, **codes}
         self.kept: list[bytes] = []
         self.heard: list[str] = []
+        self.left = asyncio.Event()
+        self._clients: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it or we hang up."""
+        self._clients.append(writer)
         try:
             await self._talk(reader, writer)
         finally:
             writer.close()
+            self.left.set()
+
+    def hang_up(self) -> None:
+        """Cut off who is connected."""
+        for writer in self._clients:
+            writer.transport.abort()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         said, in_data = "greeting", False
@@ -42,7 +51,10 @@ class Server:
                 return
             writer.write(f"{code} {said}\r\n".encode())
             in_data = code == 354
-            line = await (reader.readuntil(b"\r\n.\r\n") if in_data else reader.readline())
+            try:
+                line = await (reader.readuntil(b"\r\n.\r\n") if in_data else reader.readline())
+            except ConnectionResetError:
+                return
             if not line:
                 return
             self.kept += [line] if in_data else []
@@ -72,6 +84,61 @@ async def test_a_mail_that_every_command_was_granted_is_sent() -> None:
         await adapter.send(MAIL)
     (kept,) = server.kept
     assert b"Message-ID: <m1@dossier.test>" in kept
+
+
+async def test_mails_one_after_the_other_go_through_one_session() -> None:
+    server = Server({})
+    async with listening_to(server) as adapter:
+        for n in range(3):
+            await adapter.send(replace(MAIL, message_id=f"<m{n}@dossier.test>"))
+    assert [said.split()[0] for said in server.heard] == ["EHLO", *["MAIL", "RCPT", "DATA"] * 3]
+    assert [f"<m{n}@dossier.test>".encode() in kept for n, kept in enumerate(server.kept)] == [True] * 3
+
+
+async def test_mails_at_the_same_time_go_through_sessions_of_their_own() -> None:
+    server = Server({})
+    async with listening_to(server) as adapter:
+        await asyncio.gather(*(adapter.send(replace(MAIL, to=f"mau{n}@example.vn")) for n in range(5)))
+        await adapter.close()
+    assert sorted(said for said in server.heard if said.startswith("RCPT")) == [
+        f"RCPT TO:<mau{n}@example.vn>" for n in range(5)
+    ]
+    assert [server.heard.count(said) for said in ("EHLO dvc.example", "QUIT")] == [5, 5]
+
+
+async def test_a_session_that_the_server_has_ended_meanwhile_is_no_word_about_the_next_mail() -> None:
+    server = Server({})
+    async with listening_to(server) as adapter:
+        await adapter.send(MAIL)
+        server.codes = {**FINE, "MAIL": 421}
+        refusing = asyncio.create_task(adapter.send(MAIL))  # the kept session is refused, and so is a new one
+        with pytest.raises(Transient, match="421"):
+            await refusing
+        server.codes = FINE
+        await adapter.send(MAIL)
+        server.hang_up()
+        await adapter.send(MAIL)
+    assert len(server.kept) == 3
+
+
+async def test_a_session_without_mails_is_ended_politely() -> None:
+    server = Server({})
+    async with listening_to(server) as adapter:
+        adapter.idle_s = 0.0
+        await adapter.send(MAIL)
+        async with asyncio.timeout(10):
+            await server.left.wait()
+    assert server.heard[-1] == "QUIT"
+
+
+async def test_a_session_in_which_a_mail_was_refused_is_not_used_again() -> None:
+    server = Server({"RCPT": 550})
+    async with listening_to(server) as adapter:
+        with pytest.raises(FinalNo):
+            await adapter.send(MAIL)
+        server.codes = FINE
+        await adapter.send(MAIL)
+    assert server.heard.count("EHLO dvc.example") == 2
 
 
 @pytest.mark.parametrize("code", [500, 501, 503, 504, 521, 541, 550, 552, 554, 556, 571, 599])
