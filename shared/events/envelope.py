@@ -6,10 +6,10 @@ extensions `sequence`, `partitioning`, `distributed-tracing`.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -28,6 +28,7 @@ _STRUCTURED = "application/cloudevents"
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_CHAIN = re.compile(f"{_UUID} {_UUID}")
 _ALWAYS = (
     ("ce_specversion", re.compile(r"1\.0")),
     ("ce_dataschema", re.compile(r"https?://\S+")),
@@ -95,11 +96,19 @@ def unplaced_headers(
 
 
 def headers(event: type[Event], envelope: Envelope, caused_by: UUID) -> dict[str, str]:
-    """All headers of one event, as they are stored and published."""
+    """All headers of one event, as the store completes and the relay publishes them."""
     one = envelope
     made = unplaced_headers(event, one.id, one.time, one.dossier_id, one.writer, one.shard, caused_by, one.traceparent)
-    previous = {} if one.previous is None else {"ce_previous": str(one.previous)}
-    return {**made, "ce_sequence": f"{one.sequence:020d}", **previous}
+    made["ce_sequence"] = f"{one.sequence:020d}"
+    if one.previous is not None:
+        made["ce_previous"] = str(one.previous)
+    return {name: made[name] for name in _IN_ORDER if name in made}
+
+
+_IN_ORDER = (
+    "content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_dataschema",
+    "ce_partitionkey", "ce_sequence", "ce_correlationid", "ce_causationid", "ce_previous", "traceparent",
+)  # fmt: skip
 
 
 def open_record(raw: RawHeaders, value: bytes | None) -> tuple[Mapping[str, str], bytes]:
@@ -113,6 +122,7 @@ def open_record(raw: RawHeaders, value: bytes | None) -> tuple[Mapping[str, str]
     return text, value or b""
 
 
+@lru_cache(maxsize=256)
 def _name(name: str) -> str:
     """In small letters. Bytes that are no UTF-8 stand in a name as halves of surrogate pairs."""
     try:
@@ -144,34 +154,52 @@ def _open_structured(value: bytes) -> tuple[Mapping[str, str], bytes]:
 
 def read_envelope(text: Mapping[str, str]) -> Envelope:
     """The envelope in the headers. Raises Poison naming an attribute of an event that is missing or malformed."""
+    try:
+        return _envelope(text)
+    except (KeyError, ValueError, OverflowError) as error:
+        raise Poison("envelope", f"header {_malformed(text)} is missing or malformed") from error
+
+
+def _envelope(text: Mapping[str, str]) -> Envelope:
+    if not _fits(text["ce_specversion"], text["ce_dataschema"]):
+        raise ValueError("not what we say or hear")
+    if _CHAIN.fullmatch(f"{text['ce_correlationid']} {text['ce_causationid']}") is None:
+        raise ValueError("no ids")
+    writer, shard = _source(text["ce_source"])
+    dossier = UUID(text["ce_partitionkey"])
+    if text["ce_subject"] != f"dossier/{dossier}":
+        raise ValueError("another subject")
+    previous, trace = text.get("ce_previous"), text.get("traceparent")
+    return Envelope(
+        UUID(text["ce_id"]), text["ce_type"], _time(text["ce_time"]), dossier, writer, shard,
+        _sequence(text["ce_sequence"]), None if previous is None else UUID(previous), traceparent(trace or ""),
+    )  # fmt: skip
+
+
+def _malformed(text: Mapping[str, str]) -> str:
+    """The first attribute that is missing or malformed."""
     for name, form in _ALWAYS:
         if form.fullmatch(text.get(name, "")) is None:
-            raise _malformed(name)
-    envelope = Envelope(
-        id=_attribute(text, "ce_id", UUID),
-        type=_attribute(text, "ce_type", str),
-        time=_attribute(text, "ce_time", _time),
-        dossier_id=_attribute(text, "ce_partitionkey", UUID),
-        writer=_attribute(text, "ce_source", _writer),
-        shard=_attribute(text, "ce_source", _shard),
-        sequence=_attribute(text, "ce_sequence", _sequence),
-        previous=_attribute(text, "ce_previous", UUID) if "ce_previous" in text else None,
-        traceparent=traceparent(text.get("traceparent", "")),
-    )
-    if text.get("ce_subject") != f"dossier/{envelope.dossier_id}":
-        raise _malformed("ce_subject")
-    return envelope
+            return name
+    for name, read in _ATTRIBUTES:
+        try:
+            read(text[name])
+        except (KeyError, ValueError, OverflowError):
+            return name
+    return "ce_previous" if _no_uuid(text.get("ce_previous")) else "ce_subject"
 
 
-def _malformed(name: str) -> Poison:
-    return Poison("envelope", f"header {name} is missing or malformed")
-
-
-def _attribute(text: Mapping[str, str], name: str, read: Any) -> Any:
+def _no_uuid(text: str | None) -> bool:
     try:
-        return read(text[name])
-    except (KeyError, ValueError, OverflowError) as error:
-        raise _malformed(name) from error
+        return text is not None and UUID(text) is None
+    except ValueError:
+        return True
+
+
+@lru_cache(maxsize=256)
+def _fits(version: str, schema: str) -> bool:
+    """Whether the form is one that we read; a few pairs, each in every event."""
+    return all(form.fullmatch(one) is not None for one, (_, form) in zip((version, schema), _ALWAYS, strict=False))
 
 
 def traceparent(value: str) -> str | None:
@@ -186,21 +214,25 @@ def _time(value: str) -> datetime:
     return at.astimezone(UTC)
 
 
-def _writer(value: str) -> str:
+@lru_cache(maxsize=256)
+def _source(value: str) -> tuple[str, int]:
+    """Writer and shard of a `ce_source`; each comes with every event of its shard."""
     writer, _, shard = value.removeprefix(_SOURCE).partition(":")
     if not value.startswith(_SOURCE) or not writer or not shard:
         raise ValueError("not a source of this platform")
-    return writer
-
-
-def _shard(value: str) -> int:
-    return int(value.rpartition(":")[2])
+    return writer, int(value.rpartition(":")[2])
 
 
 def _sequence(value: str) -> int:
     if len(value) != 20 or not value.isascii() or not value.isdigit() or not 1 <= int(value) < 2**63:
         raise ValueError("not 20 digits from 1 to 2^63 - 1")
     return int(value)
+
+
+_ATTRIBUTES: Sequence[tuple[str, Callable[[str], object]]] = (
+    ("ce_id", UUID), ("ce_type", str), ("ce_time", _time), ("ce_partitionkey", UUID), ("ce_source", _source),
+    ("ce_sequence", _sequence),
+)  # fmt: skip
 
 
 def read_body(event_type: str, writer: str, data: bytes) -> Event | None:

@@ -202,5 +202,4 @@ async def _finish(runtime: Runtime) -> None:
     runtime.worker.retire()
     await asyncio.wait([runtime.loops["tasks"]])
     await runtime.worker.drain()
-    await runtime.outcomes.drain()
-    await runtime.resources.door.commands.drain()
+    await runtime.batcher.drain()

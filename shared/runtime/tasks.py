@@ -223,7 +223,8 @@ class Worker:
             row["id"], row["dossier_id"], kind.payload.model_validate_json(row["payload"]),
             row["attempts"], row["enqueued_at"],
         )  # fmt: skip
-        outcome = await asyncio.wait_for(kind.run(job), kind.timeout_s)
+        async with asyncio.timeout(kind.timeout_s):
+            outcome = await kind.run(job)
         if kind.dependency is not None:
             self.breakers[kind.dependency].succeeded()
         return outcome

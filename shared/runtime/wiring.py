@@ -50,7 +50,7 @@ class Runtime:
     guard: RestoreGuard
     engine: Engine
     relay: Relay
-    outcomes: Batcher
+    batcher: Batcher
     resources: Resources
     worker: Worker
     listener: Listener
@@ -145,20 +145,20 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     guard = RestoreGuard(service.name, pool, broker, service.makes_keys, hears=hears)
     relay = Relay(service.name, pool, broker, metrics, service.makes_keys, guard.again, settings.instance)
     engine = _engine(service, settings, metrics, guard)
-    commands, outcomes = Batcher(engine.handle), Batcher(engine.handle)
+    batcher = Batcher(engine.handle)
     holds_keys = service.makes_keys or service.hears_keys
     patience = KEY_PATIENCE_S if service.hears_keys else 0.0
     keys = KeyRing(pool, settings.kek() if holds_keys else Kek(bytes(32), "none"), patience)
-    door = Door(commands, settings.body_key())
+    door = Door(batcher, settings.body_key())
     resources = Resources(settings, pool, keys, door, metrics, lost=guard.lost)
     worker = Worker(
-        service.tasks(resources), pool, outcomes, metrics,
+        service.tasks(resources), pool, batcher, metrics,
         settings.task_room, settings.task_lease_s, settings.instance,
     )  # fmt: skip
     engine.on_committed = partial(_committed, relay, worker)
     listener = Listener(service.name, pool, engine, broker, metrics, progress=resources.progress)
     return Runtime(
-        service, settings, pool, metrics, broker, watch, guard, engine, relay, outcomes,
+        service, settings, pool, metrics, broker, watch, guard, engine, relay, batcher,
         resources, worker, listener,
     )  # fmt: skip
 
