@@ -30,6 +30,7 @@ from shared.runtime.hearing import Heard
 from shared.runtime.insist import insist
 from shared.runtime.kafka import Broker
 from shared.runtime.metrics import Metrics
+from shared.runtime.pace import rest
 from shared.runtime.progress import Progress
 from shared.runtime.store import Connection, TaskWrite, enqueue
 from shared.topics import SHARDS, TOPICS, heard_by
@@ -42,6 +43,7 @@ BATCH_BYTES = 8 * 1024 * 1024
 """A statement's arrays must stay far below PostgreSQL's limit of 1 GB; records may be 1 MiB each."""
 
 GAUGE_EVERY_S = 5.0
+ACKNOWLEDGE_EVERY_S = 0.5
 _NAMESPACE = UUID("6f0d5b4e-8a3c-5c65-9d4f-2d6b1d1c7a10")
 """Namespace of the ids of discrepancies, and of the places that stand in for a dossier where none can be read."""
 
@@ -58,6 +60,8 @@ class Trail:
     on_lost: Callable[[], None] = lambda: None
     seats: dict[TopicPartition, Heard] = field(default_factory=dict)
     _gauge_at: float = 0.0
+    _tell_at: float = 0.0
+    _told: Mapping[TopicPartition, int] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Store until cancelled; a lost broker or database is waited for."""
@@ -88,12 +92,16 @@ class Trail:
 
     async def _round(self, consumer: Any) -> None:
         got = await consumer.getmany(timeout_ms=500, max_records=BATCH_RECORDS)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         seats = {tp: self.seats[tp] for tp in got if tp in self.seats}
         for batch in batches(message for tp in seats for message in got[tp]):
             await self.store(batch, seats)
             crash_point("before-acknowledge")
-            await self._acknowledge(consumer, batch)
+        await self._acknowledge(consumer)
         await self._measure(consumer)
+        if got and sum(map(len, got.values())) < BATCH_RECORDS:
+            await rest(clock() - began)  # behind a full batch the next is full too, however soon
 
     async def seat(self, consumer: Any, partitions: Iterable[TopicPartition]) -> None:
         """Read the positions of these partitions and go on from there: the database's word, not Kafka's."""
@@ -120,6 +128,25 @@ class Trail:
             )  # fmt: skip
 
     async def _commit(self, reads: Sequence[Read], expected: Mapping[Shard, Heard]) -> dict[Shard, Heard]:
+        """As nearly always everything follows, in one round trip; else with a look back, and what is to be told."""
+        if not any(_back(reads, expected).values()):
+            shelves = {key: Shelf(copy(heard)) for key, heard in expected.items()}
+            verdicts = [shelves[_shard(one)].place(one) for one in reads]
+            if all(verdict.kind is None for verdict in verdicts):
+                return await self._commit_plain(verdicts, shelves, expected)
+        return await self._commit_odd(reads, expected)
+
+    async def _commit_plain(
+        self, verdicts: Sequence[Verdict], shelves: Mapping[Shard, Shelf], expected: Mapping[Shard, Heard]
+    ) -> dict[Shard, Heard]:
+        moved = {key: shelf.heard for key, shelf in shelves.items()}
+        joining = [verdict for verdict in verdicts if verdict.joins]
+        crash_point("before-commit")
+        fresh = await trail_store.store(self.pool, [one.read for one in verdicts], joining, expected, moved)
+        self._count(verdicts, [verdict for verdict in verdicts if verdict.read.place in fresh])
+        return moved
+
+    async def _commit_odd(self, reads: Sequence[Read], expected: Mapping[Shard, Heard]) -> dict[Shard, Heard]:
         async with self.pool.acquire() as conn, conn.transaction():
             await trail_store.lock(conn, expected)
             shelves = await _shelves(conn, reads, expected)
@@ -145,9 +172,13 @@ class Trail:
         self.metrics.handled.labels("duplicate").inc(len(verdicts) - joined)
         self.metrics.last_success.set_to_current_time()
 
-    async def _acknowledge(self, consumer: Any, batch: Sequence[Raw]) -> None:
-        """Tell Kafka, as a hint to those who watch the group; the partition may be another's by now."""
-        ends = {TopicPartition(raw.topic, raw.partition): raw.offset + 1 for raw in batch}
+    async def _acknowledge(self, consumer: Any) -> None:
+        """Tell Kafka now and then, as a hint to those who watch the group; a partition may be another's by now."""
+        ends = {tp: seat.next_offset for tp, seat in self.seats.items()}
+        now = asyncio.get_running_loop().time()
+        if ends == self._told or now < self._tell_at:
+            return
+        self._told, self._tell_at = ends, now + ACKNOWLEDGE_EVERY_S
         try:
             await consumer.commit(ends)
         except (CommitFailedError, IllegalStateError, KafkaError) as lost:
@@ -207,12 +238,19 @@ def _shard(one: Read) -> Shard:
     return TOPICS[one.topic].writer, one.partition
 
 
+def _back(reads: Sequence[Read], expected: Mapping[Shard, Heard]) -> dict[Shard, list[int]]:
+    """By shard the sequences that are to be looked up in the trail."""
+    of: dict[Shard, list[Read]] = {key: [] for key in expected}
+    for one in reads:
+        of[_shard(one)].append(one)
+    return {key: looked_back(of[key], heard.position) for key, heard in expected.items()}
+
+
 async def _shelves(conn: Connection, reads: Sequence[Read], expected: Mapping[Shard, Heard]) -> dict[Shard, Shelf]:
     shelves = {}
-    for key, heard in expected.items():
-        back = looked_back([one for one in reads if _shard(one) == key], heard.position)
+    for key, back in _back(reads, expected).items():
         earlier = await trail_store.look_back(conn, key, back) if back else {}
-        shelves[key] = Shelf(copy(heard), earlier)
+        shelves[key] = Shelf(copy(expected[key]), earlier)
     return shelves
 
 

@@ -59,6 +59,33 @@ async def move(conn: Connection, heard: Mapping[Shard, Heard]) -> None:
     )
 
 
+async def store(
+    pool: Pool, reads: Sequence[Read], joining: Sequence[Verdict], before: Mapping[Shard, Heard],
+    after: Mapping[Shard, Heard],
+) -> set[tuple[str, int, int]]:  # fmt: skip
+    """Store records that all follow, and those `joining` the trail, in one go (`store_batch`); returns where those lie
+    that were not there yet. Raises Fenced if another consumer has stored one of these shards.
+    """
+    events = [(one.read, one.read.event) for one in joining if one.read.event is not None]
+    keys = list(before)
+    try:
+        rows = await pool.fetch(
+            f"SELECT * FROM store_batch({', '.join(f'${n}' for n in range(1, 27))})",  # noqa: S608 - constant text
+            [source for source, _ in keys], [shard for _, shard in keys],
+            *columns([before[key] for key in keys], "position", "last_event_id", "next_offset"),
+            *columns([after[key] for key in keys], "position", "last_event_id", "next_offset"),
+            *columns(reads, "topic", "partition", "offset", "digest", "key", "headers", "value", "at"),
+            *columns([event for _, event in events], "writer", "shard", "sequence", "id", "previous", "type",
+                     "dossier_id"),
+            *columns([one for one, _ in events], "topic", "offset", "digest"),
+        )  # fmt: skip
+    except asyncpg.PostgresError as refused:
+        if refused.sqlstate != "DFENC":
+            raise
+        raise Fenced(str(refused)) from refused
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
 async def look_back(conn: Connection, shard: Shard, sequences: Sequence[int]) -> dict[int, Earlier]:
     """What the trail holds at these sequences of one shard, and what stands before each."""
     rows = await conn.fetch(

@@ -18,6 +18,7 @@ from shared.errors import KeyDestroyed, KeyNotHere, Unavailable
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.in_time import DOOR_S, in_time
 from shared.runtime.kafka import Broker
+from shared.runtime.pace import rest
 from shared.runtime.sealing import Kek, WrappedKey, seal, unseal
 from shared.runtime.sharding import shard_of
 from shared.runtime.together import Together
@@ -206,7 +207,10 @@ class KeyListener:
             consumer.seek(tp, 0)
             del got[tp]
         if got:
+            clock = asyncio.get_running_loop().time
+            began = clock()
             await self._store(got)
+            await rest(clock() - began)
 
     def _is_another_past(self, partition: int, first: Any) -> bool:
         """Whether the first record read is not the last one that was stored, though it lies in its place."""
@@ -215,13 +219,11 @@ class KeyListener:
 
     async def _store(self, got: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """Store keys and destructions in the order in which they came, and how far the topic is read."""
-        read = [_row(message) for messages in got.values() for message in messages]
-        rows = sorted((row for row in read if row is not None), key=lambda row: row[0])
+        rows = _settled(_row(message) for messages in got.values() for message in messages)
         lasts = {tp.partition: messages[-1] for tp, messages in got.items()}
-        places = [(SOURCE, partition, last.offset + 1, _dossier(last.key)) for partition, last in sorted(lasts.items())]
-        async with self.pool.acquire() as conn, conn.transaction():
-            await conn.executemany(_STORE_KEY, rows)
-            await conn.executemany(_STORE_PLACE, places)
+        places = [(partition, last.offset + 1, _dossier(last.key)) for partition, last in sorted(lasts.items())]
+        columns = [*_turned(rows, 3), *_turned(places, 3)]
+        await self.pool.execute(_STORE_KEYS, *columns, SOURCE)
         self.arrived([row[0] for row in rows])
 
 
@@ -239,11 +241,15 @@ SOURCE = "keys"
 """The name under which `heard` remembers how far the keys topic is read."""
 
 _KEYS = "SELECT dossier_id, kek_id, wrapped, destroyed_at FROM data_keys WHERE dossier_id = ANY($1::uuid[])"
-_STORE_KEY = """INSERT INTO data_keys (dossier_id, kek_id, wrapped, destroyed_at)
-    VALUES ($1, $2, $3, CASE WHEN $3::bytea IS NULL THEN now() END)
-    ON CONFLICT (dossier_id) DO UPDATE SET kek_id = excluded.kek_id, wrapped = excluded.wrapped,
-        destroyed_at = excluded.destroyed_at WHERE data_keys.destroyed_at IS NULL"""
-_STORE_PLACE = """INSERT INTO heard (source, shard, next_offset, last_event_id) VALUES ($1, $2, $3, $4)
+_STORE_KEYS = """WITH keys AS (
+        INSERT INTO data_keys (dossier_id, kek_id, wrapped, destroyed_at)
+        SELECT dossier_id, kek_id, wrapped, CASE WHEN wrapped IS NULL THEN now() END
+        FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS k(dossier_id, kek_id, wrapped)
+        ON CONFLICT (dossier_id) DO UPDATE SET kek_id = excluded.kek_id, wrapped = excluded.wrapped,
+            destroyed_at = excluded.destroyed_at WHERE data_keys.destroyed_at IS NULL)
+    INSERT INTO heard (source, shard, next_offset, last_event_id)
+    SELECT $7, shard, next_offset, last
+    FROM unnest($4::smallint[], $5::bigint[], $6::uuid[]) AS p(shard, next_offset, last)
     ON CONFLICT (source, shard) DO UPDATE SET next_offset = excluded.next_offset, last_event_id = excluded.last_event_id
     WHERE heard.next_offset < excluded.next_offset"""
 _FORGET_PLACE = "UPDATE heard SET next_offset = 0, last_event_id = NULL WHERE source = $1 AND shard = $2"
@@ -257,7 +263,27 @@ def _dossier(key: bytes | None) -> UUID | None:
         return None
 
 
-def _row(message: Any) -> tuple[UUID, str | None, bytes | None] | None:
+def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as columns: what `unnest` takes."""
+    return [[row[n] for row in rows] for n in range(width)]
+
+
+def _settled(read: "Iterable[_Row | None]") -> "list[_Row]":
+    """What each dossier's key comes to, in an order that all listeners share (so that locks cannot cross): destroyed if
+    any of its records says so, the last one read otherwise.
+    """
+    last: dict[UUID, _Row] = {}
+    for row in read:
+        if row is not None and (row[0] not in last or last[row[0]][2] is not None):
+            last[row[0]] = row
+    return sorted(last.values(), key=lambda row: row[0])
+
+
+_Row = tuple[UUID, str | None, bytes | None]
+"""A dossier, and its key wrapped under the key of this id; None: destroyed."""
+
+
+def _row(message: Any) -> _Row | None:
     try:
         dossier_id = UUID((message.key or b"").decode())
         if message.value is None:

@@ -83,6 +83,8 @@ class Relay:
     _keys_behind: dict[int, set[UUID]] = field(default_factory=lambda: defaultdict(set))
     _ask_at: float = 0.0
     _asked_by_name: bool = False
+    _more: bool = False
+    """Whether the last round may have left something behind; what comes later wakes us."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _renew_at: float = 0.0
     _muttering: "asyncio.Task[None] | None" = None
@@ -177,9 +179,10 @@ class Relay:
             began = clock()
             await self._see_to_late_ones()
             await self._look_at_tail(reader)
-            if await self.publish(producer):
+            published = await self.publish(producer)
+            if published:
                 await rest(clock() - began)
-            else:
+            if not (published and self._more):
                 await self._nap()
 
     async def _look_at_tail(self, reader: AIOKafkaConsumer) -> None:
@@ -229,13 +232,21 @@ class Relay:
         rows = await self._unpublished()
         if self.owns_keys:
             await self._publish_keys(producer)
-        await self._send(producer, [row for row in rows if row["shard"] not in self._keys.shards])
+        sent = await self._send(producer, [row for row in rows if row["shard"] not in self._keys.shards])
+        self._more = sent < len(rows) or len(rows) >= self._limit
         return await self._take_in()
 
-    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> None:
-        for shard, (batch, taken) in _packed(producer, rows).items():
+    async def _send(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> int:
+        packed = _packed(producer, rows)
+        for shard, (batch, taken) in packed.items():
             sent = await producer.send_batch(batch, topic_of(self.service), partition=shard)
             self._events.launch(shard, taken, sent)
+        return sum(len(taken) for _, taken in packed.values())
+
+    @property
+    def _limit(self) -> int:
+        """So many events of each shard go into one round."""
+        return max(1, BATCH // max(1, len(self.leading)))
 
     async def _take_in(self) -> int:
         """Move the cursor behind what Kafka has acknowledged; then raise what it has refused."""
@@ -264,7 +275,7 @@ class Relay:
                                    ORDER BY e.position LIMIT $2) e
                WHERE r.leader = $1 AND r.shard = ANY($3) ORDER BY e.shard, e.position""",
             self.me,
-            max(1, BATCH // max(1, len(self.leading))),
+            self._limit,
             list(self._idle()),
         )
 

@@ -6,6 +6,8 @@ Connections are asyncpg's; one connection serves one task at a time. All times a
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from itertools import count
 from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -104,10 +106,16 @@ async def load(
     requests: Sequence[Request],
 ) -> Loaded:  # fmt: skip
     """What is remembered of these dossiers, messages, claims and requests, in one round trip and without a lock."""
-    rows = await conn.fetch(
-        _LOAD, list(dossiers), causes, *columns(claims, "task_id", "token"),
-        *columns(requests, "client", "method", "path", "key"),
-    )  # fmt: skip
+    asked: dict[str, list[Any]] = {
+        "state": [list(dossiers)],
+        "caused": [causes],
+        "claim": columns(claims, "task_id", "token"),
+        "answer": columns(requests, "client", "method", "path", "key"),
+    }
+    present = [kind for kind, parameters in asked.items() if parameters[0]]
+    if not present:
+        return Loaded({}, (), (), {})
+    rows = await conn.fetch(_loading(*present), *(each for kind in present for each in asked[kind]))
     found: dict[str, list[asyncpg.Record]] = {"state": [], "caused": [], "claim": [], "answer": []}
     for row in rows:
         found[row["kind"]].append(row)
@@ -123,16 +131,31 @@ async def load(
     )
 
 
-_LOAD = """
-    SELECT 'state' AS kind, dossier_id AS id, version::bigint AS n, parked AS flag, state::text AS text,
-           NULL::bytea AS data, NULL::text[] AS names FROM states WHERE dossier_id = ANY($1::uuid[])
-    UNION ALL SELECT 'caused', caused_by, position, NULL, headers::text, data, NULL
-        FROM events WHERE caused_by = ANY($2::uuid[])
-    UNION ALL SELECT 'claim', id, NULL, NULL, NULL, NULL, NULL
-        FROM tasks JOIN unnest($3::uuid[], $4::uuid[]) AS c(id, claim) USING (id, claim)
-    UNION ALL SELECT 'answer', NULL, status, NULL, answer::text, body_hmac, ARRAY[client, method, path, key]
-        FROM requests JOIN unnest($5::text[], $6::text[], $7::text[], $8::text[]) AS a(client, method, path, key)
-             USING (client, method, path, key)"""
+_PARTS: Mapping[str, tuple[str, int]] = {
+    "state": ("""SELECT 'state' AS kind, dossier_id AS id, version::bigint AS n, parked AS flag, state::text AS text,
+                        NULL::bytea AS data, NULL::text[] AS names
+                 FROM states WHERE dossier_id = ANY({}::uuid[])""", 1),
+    "caused": ("""SELECT 'caused' AS kind, caused_by AS id, position AS n, NULL::boolean AS flag, headers::text AS text,
+                         data, NULL::text[] AS names
+                  FROM events WHERE caused_by = ANY({}::uuid[])""", 1),
+    "claim": ("""SELECT 'claim' AS kind, id, NULL::bigint AS n, NULL::boolean AS flag, NULL::text AS text,
+                        NULL::bytea AS data, NULL::text[] AS names
+                 FROM tasks JOIN unnest({}::uuid[], {}::uuid[]) AS c(id, claim) USING (id, claim)""", 2),
+    "answer": ("""SELECT 'answer' AS kind, NULL::uuid AS id, status::bigint AS n, NULL::boolean AS flag,
+                         answer::text AS text, body_hmac AS data, ARRAY[client, method, path, key] AS names
+                  FROM requests JOIN unnest({}::text[], {}::text[], {}::text[], {}::text[])
+                                     AS a(client, method, path, key) USING (client, method, path, key)""", 4),
+}  # fmt: skip
+"""What is loaded, in rows of one shape, and how many parameters each takes."""
+
+
+@cache
+def _loading(*kinds: str) -> str:
+    """The statement that loads these kinds; a kind that a batch does not ask for costs nothing."""
+    numbers = count(1)
+    return " UNION ALL ".join(
+        _PARTS[kind][0].format(*(f"${next(numbers)}" for _ in range(_PARTS[kind][1]))) for kind in kinds
+    )
 
 
 async def commit(conn: Connection, batch: Batch) -> dict[int, int]:

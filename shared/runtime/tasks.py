@@ -95,6 +95,8 @@ class Worker:
     busy: Counter[str | None] = field(default_factory=Counter)
     retired: bool = False
     _taken_back: bool = False
+    _short: bool = False
+    """Whether the last round had no room for all that may be due: only then is there more once a task has ended."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -125,7 +127,7 @@ class Worker:
                 log.warning("tasks-interrupted", why=type(lost).__name__)
                 claimed = 0
             await rest(clock() - began)
-            if not claimed:
+            if not (claimed and self._short):
                 await self._nap()
 
     async def _take_back(self) -> None:
@@ -154,17 +156,18 @@ class Worker:
 
     async def _claim_round(self) -> int:
         claimed = 0
+        self._short = False
         for dependency, names in self._groups().items():
             room = self.room - self.busy[dependency]
             breaker = self.breakers.get(dependency) if dependency else None
             room = breaker.room(room, self.busy[dependency]) if breaker else room
             if breaker is not None and dependency is not None:
                 self.metrics.circuit.labels(dependency).set(breaker.state)
-            if room > 0:
-                rows = await self._claim(names, room)
-                claimed += len(rows)
-                for row in rows:
-                    self._spawn(row)
+            rows = await self._claim(names, room) if room > 0 else ()
+            self._short |= len(rows) >= room
+            claimed += len(rows)
+            for row in rows:
+                self._spawn(row)
         return claimed
 
     def _groups(self) -> Mapping[str | None, Sequence[str]]:
@@ -198,7 +201,8 @@ class Worker:
     def _ended(self, task: "asyncio.Task[None]", dependency: str | None) -> None:
         self.running.discard(task)
         self.busy[dependency] -= 1
-        self.wake()
+        if self._short:
+            self.wake()
         if not task.cancelled() and (bug := task.exception()) is not None:
             # Not even that its outcome failed can be committed. A process that went on would tell nobody.
             end_at_once(bug)

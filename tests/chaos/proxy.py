@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts, slows down, resets or swallows what goes through it, or cuts off the answer to a COMMIT.
+"""A TCP proxy that cuts, slows down, resets or swallows what goes through it, or cuts off the answer to a commit.
 
 One event loop carries all proxies; each has one address that stays, and passes on to the first of its targets that
 accepts. What "half-open" means here: a connection that was silenced stays silent for ever, as behind a router that has
@@ -16,26 +16,53 @@ HOST = "127.0.0.1"
 Mode = Literal["pass", "cut", "slow", "half-open"]
 _HIGH_WATER = 1 << 20
 _COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
+_READY = b"Z\x00\x00\x00\x05I"
+_ALONE = (b"commit_batch(", b"store_batch(")
+"""Statements that commit by themselves."""
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 
 @dataclass
 class Commits:
-    """Finds the server's `CommandComplete COMMIT` in its side of a PostgreSQL conversation.
+    """Finds the server's word on a commit in its side of a PostgreSQL conversation: `CommandComplete COMMIT`, or, after
+    a statement that is a transaction of its own (one of `_ALONE`), that it is ready again and in no transaction.
 
-    Source: PostgreSQL 17 manual, 53.7 (message formats): one type byte and a length of four that counts itself.
+    Source: PostgreSQL 17 manual, 53.2.3 (extended query: the commit comes with Sync) and 53.7 (message formats: one
+    type byte and a length of four that counts itself; the first messages of a client have no type byte).
     """
 
     _rest: bytes = b""
+    _asked: bytes = b""
     _plain_answer: bool = False
+    _started: bool = False
+    _alone: set[bytes] = field(default_factory=set)
+    _waiting: bool = False
 
     def asked(self, sent: bytes) -> None:
         """What the client sends: a request for TLS is answered by one byte without a frame."""
         if sent.startswith(_SSL_REQUEST):
             self._plain_answer = True
+            return
+        self._asked += sent
+        while (frame := self._next_asked()) is not None:
+            name, _, rest = frame[5:].partition(b"\0")
+            if frame[:1] == b"P" and any(one in rest for one in _ALONE):
+                self._alone.add(name)
+            elif frame[:1] == b"B":
+                self._waiting = rest.partition(b"\0")[0] in self._alone
+
+    def _next_asked(self) -> bytes | None:
+        typed = 1 if self._started else 0
+        if len(self._asked) < typed + 4:
+            return None
+        length = typed + int.from_bytes(self._asked[typed : typed + 4], "big")
+        if len(self._asked) < length:
+            return None
+        frame, self._asked, self._started = self._asked[:length], self._asked[length:], True
+        return frame if typed else b"\0" + frame
 
     def before_commit(self, sent: bytes) -> int | None:
-        """How many bytes of `sent` come before the first word on a COMMIT in it; None if there is none."""
+        """How many bytes of `sent` come before the first word on a commit in it; None if there is none."""
         start = 0
         if self._plain_answer:
             self._plain_answer, start = False, 1
@@ -44,11 +71,17 @@ class Commits:
             length = 1 + int.from_bytes(buffer[taken + 1 : taken + 5], "big")
             if len(buffer) - taken < length:
                 break
-            if found is None and buffer[taken : taken + length] == _COMMITTED:
+            if self._is_the_word(buffer[taken : taken + length]) and found is None:
                 found = max(0, taken - len(self._rest) + start)
             taken += length
         self._rest = buffer[taken:]
         return found
+
+    def _is_the_word(self, frame: bytes) -> bool:
+        if frame == _COMMITTED:
+            return True
+        was_waiting, self._waiting = self._waiting, self._waiting and frame[:1] not in (b"E", b"Z")
+        return was_waiting and frame == _READY
 
 
 @dataclass

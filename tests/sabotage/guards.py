@@ -154,10 +154,9 @@ GUARDS = (
         (
             Cut(
                 _RELAY,
-                "            if await self.publish(producer):\n",
-                "            try:\n                sent = await self.publish(producer)\n"
-                "            except KafkaError:\n                sent = 0\n"
-                "            if sent:\n",
+                "            published = await self.publish(producer)\n",
+                "            try:\n                published = await self.publish(producer)\n"
+                "            except KafkaError:\n                published = 0\n",
             ),
         ),
         "tests/integration/guards/test_refused_sends.py"

@@ -61,3 +61,35 @@ def test_a_later_one_is_found_after_one_that_passed(places: list[int]) -> None:
     commits = Commits()
     assert commits.before_commit(BEFORE + COMMIT + AFTER) == len(BEFORE)
     assert _let_through(_cut(BEFORE + COMMIT, places), commits) is not None
+
+
+STARTUP = struct.pack("!II", 17, 196608) + b"user\0me\0\0"
+PARSED = _frame(b"P", b"one\0SELECT * FROM commit_batch($1)\0\0\0") + _frame(b"P", b"two\0SELECT 1\0\0\0")
+SYNC = _frame(b"S", b"")
+ROWS = _frame(b"2", b"") + _frame(b"D", b"\0\1 Z\x00\x00\x00\x05I") + _frame(b"C", b"SELECT 1\0")
+REFUSED = _frame(b"E", b"CDFENC\0\0")
+
+
+def _called(name: bytes) -> bytes:
+    return _frame(b"B", b"\0" + name + b"\0" + b"\0" * 6) + _frame(b"E", b"\0" * 5) + SYNC
+
+
+def _told(places: list[int], name: bytes) -> Commits:
+    commits = Commits()
+    for piece in _cut(STARTUP + PARSED + _called(name), places):
+        commits.asked(piece)
+    return commits
+
+
+@given(st.lists(st.integers(0, 500)), st.lists(st.integers(0, 500)))
+def test_a_statement_that_commits_by_itself_is_done_when_the_server_is_ready(asked: list[int], told: list[int]) -> None:
+    through = _let_through(_cut(ROWS + AFTER, told), _told(asked, b"one"))
+    assert through is not None
+    assert (ROWS + AFTER).startswith(through) and len(through) < len(ROWS + AFTER)
+
+
+@given(st.lists(st.integers(0, 500)))
+def test_any_other_statement_a_refused_one_and_one_inside_a_transaction_commit_nothing(places: list[int]) -> None:
+    assert _let_through(_cut(ROWS + AFTER, places), _told(places, b"two")) is None
+    assert _let_through(_cut(REFUSED + AFTER, places), _told(places, b"one")) is None
+    assert _let_through(_cut(ROWS + _frame(b"Z", b"T"), places), _told(places, b"one")) is None
