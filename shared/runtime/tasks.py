@@ -155,20 +155,23 @@ class Worker:
             await asyncio.wait(self.running)
 
     async def _claim_round(self) -> int:
-        claimed = 0
-        self._short = False
-        for dependency, names in self._groups().items():
-            room = self.room - self.busy[dependency]
-            breaker = self.breakers.get(dependency) if dependency else None
-            room = breaker.room(room, self.busy[dependency]) if breaker else room
-            if breaker is not None and dependency is not None:
-                self.metrics.circuit.labels(dependency).set(breaker.state)
-            rows = await self._claim(names, room) if room > 0 else ()
-            self._short |= len(rows) >= room
-            claimed += len(rows)
-            for row in rows:
-                self._spawn(row)
-        return claimed
+        """Claim for every outside system as much as there is room for, at once; returns how much that was."""
+        rooms = {dependency: self._room(dependency) for dependency in self._groups()}
+        open_ = {dependency: room for dependency, room in rooms.items() if room > 0}
+        rows = await self._claim(open_) if open_ else ()
+        taken = Counter(self.kinds[row["kind"]].dependency for row in rows)
+        self._short = any(taken[dependency] >= room for dependency, room in rooms.items())
+        for row in rows:
+            self._spawn(row)
+        return len(rows)
+
+    def _room(self, dependency: str | None) -> int:
+        room = self.room - self.busy[dependency]
+        breaker = self.breakers.get(dependency) if dependency else None
+        if breaker is not None and dependency is not None:
+            room = breaker.room(room, self.busy[dependency])
+            self.metrics.circuit.labels(dependency).set(breaker.state)
+        return room
 
     def _groups(self) -> Mapping[str | None, Sequence[str]]:
         """Task kinds by the outside system that they need."""
@@ -177,18 +180,24 @@ class Worker:
             groups.setdefault(kind.dependency, []).append(name)
         return groups
 
-    async def _claim(self, names: Sequence[str], room: int) -> Sequence[asyncpg.Record]:
+    async def _claim(self, rooms: Mapping[str | None, int]) -> Sequence[asyncpg.Record]:
+        groups = self._groups()
+        kinds = [(kind, n, room) for n, (of, room) in enumerate(rooms.items()) for kind in groups[of]]
         return await self.pool.fetch(
-            """UPDATE tasks SET claim = $1, claimed_by = $5, attempts = attempts + 1,
+            """UPDATE tasks SET claim = $1, claimed_by = $3, attempts = attempts + 1,
                                 run_at = now() + make_interval(secs => $2)
-               WHERE id IN (SELECT id FROM tasks WHERE run_at <= now() AND kind = ANY($3::text[])
-                            ORDER BY run_at LIMIT $4 FOR UPDATE SKIP LOCKED)
+               WHERE id IN (SELECT due.id
+                            FROM (SELECT n, room, array_agg(kind) AS kinds
+                                  FROM unnest($4::text[], $5::int[], $6::int[]) AS k(kind, n, room) GROUP BY n, room) g
+                            CROSS JOIN LATERAL (SELECT id FROM tasks WHERE run_at <= now() AND kind = ANY(g.kinds)
+                                                ORDER BY run_at LIMIT g.room FOR UPDATE SKIP LOCKED) due)
                RETURNING id, kind, dossier_id, payload, attempts, claim, enqueued_at""",
             uuid4(),
             self.lease_s,
-            names,
-            room,
             self.instance,
+            [kind for kind, _, _ in kinds],
+            [n for _, n, _ in kinds],
+            [room for _, _, room in kinds],
         )
 
     def _spawn(self, row: asyncpg.Record) -> None:

@@ -28,6 +28,7 @@ class Guard:
 
 
 _STORE = "shared/runtime/store.py"
+_COMMITTING = "shared/runtime/migrations/005_commit.sql"
 _RELAY = "shared/runtime/relay.py"
 _CONSUMER = "shared/runtime/consumer.py"
 _KEYRING = "shared/runtime/keyring.py"
@@ -35,13 +36,7 @@ _KEYRING = "shared/runtime/keyring.py"
 GUARDS = (
     Guard(
         "what was heard is checked",
-        (
-            Cut(
-                _STORE,
-                "if move.expected is not None and positions[move.source, move.shard] != move.expected:",
-                "if move.expected is None and positions[move.source, move.shard] != move.expected:",
-            ),
-        ),
+        (Cut(_COMMITTING, "FILTER (WHERE l.position <> l.expected)", "FILTER (WHERE false)"),),
         f"{_COMMIT}::test_a_consumer_that_was_overtaken_is_fenced_and_stores_nothing",
     ),
     Guard(
@@ -70,9 +65,9 @@ GUARDS = (
         "a state is written over the version that was read",
         (
             Cut(
-                _STORE,
-                " WHERE s.dossier_id = w.dossier_id AND s.version = w.version",
-                " WHERE s.dossier_id = w.dossier_id",
+                _COMMITTING,
+                "WHERE s.dossier_id = w.dossier_id AND s.version = w.version;",
+                "WHERE s.dossier_id = w.dossier_id;",
             ),
         ),
         f"{_WRITERS}::test_two_who_have_read_the_same_state_do_not_overwrite_each_other",
@@ -86,14 +81,9 @@ GUARDS = (
                 "INSERT INTO shards (shard) SELECT generate_series(0, 11);\n"
                 "CREATE SEQUENCE plain; GRANT USAGE ON SEQUENCE plain TO :service;",
             ),
-            Cut(
-                _STORE,
-                '"""SELECT shard, next_position, last_event_id FROM shards\n'
-                '           WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE"""',
-                '"""SELECT shard, nextval(\'plain\') AS next_position, last_event_id FROM shards\n'
-                '           WHERE shard = ANY($1::smallint[]) ORDER BY shard"""',
-            ),
-            Cut("shared/runtime/engine.py", "            await store.move_shards(self.conn, self.heads)\n", ""),
+            Cut(_COMMITTING, "s.next_position + row_number() OVER chain - 1 AS", "nextval('plain') AS"),
+            Cut(_COMMITTING, "ORDER BY s.shard FOR UPDATE OF s) l", "ORDER BY s.shard) l"),
+            Cut(_COMMITTING, "        WHERE s.shard = w.shard;\n", "        WHERE false;\n"),
         ),
         f"{_WRITERS}::test_what_commits_later_never_stands_before_what_a_relay_has_passed",
     ),
@@ -112,7 +102,10 @@ GUARDS = (
     ),
     Guard(
         "an outcome counts only under a living claim",
-        (Cut(_STORE, "WHERE t.id = c.id AND t.claim = c.claim", "WHERE t.id = c.id"),),
+        (
+            Cut(_STORE, "AS c(id, claim) USING (id, claim)", "AS c(id, other) USING (id)"),
+            Cut(_COMMITTING, "WHERE t.id = c.id AND t.claim = c.claim;", "WHERE t.id = c.id;"),
+        ),
         f"{_COMMIT}::test_the_outcome_of_a_worker_that_has_lost_its_claim_is_dropped",
     ),
     Guard(

@@ -106,12 +106,12 @@ async def test_the_outcome_of_a_claim_that_was_taken_back_is_stale(stage: Stage)
     dossier = await _ordered(stage)
     stopped, again = stage.worker(work, instance=INSTANCE), stage.worker(work, instance=INSTANCE)
     await stopped._take_back()
-    (row,) = await stopped._claim(["work"], 1)
+    (row,) = await stopped._claim({None: 1})
     await again._take_back()
     (handled,) = await stage.engine().handle([outcome(dossier, Claim(row["id"], row["claim"]), "work one")])
     assert isinstance(handled, Handled)
     assert handled.outcome == "stale"
-    assert await again._claim(["work"], 1)
+    assert await again._claim({None: 1})
     await again._take_back()
     await stopped._take_back()
     assert await stage.count("tasks", f"claimed_by = '{INSTANCE}'") == 1, "taken back by name only at the beginning"
@@ -121,9 +121,9 @@ async def test_the_outcome_of_a_claim_that_was_taken_back_is_stale(stage: Stage)
 async def test_a_worker_of_another_name_or_of_none_leaves_claims_alone(stage: Stage, instance: str | None) -> None:
     await _ordered(stage)
     first, other = stage.worker(work, instance=INSTANCE), stage.worker(work, instance=instance)
-    assert await first._claim(["work"], 1)
+    assert await first._claim({None: 1})
     await other._take_back()
-    assert not await other._claim(["work"], 1)
+    assert not await other._claim({None: 1})
 
 
 async def test_a_lease_that_the_slowest_task_could_outlast_is_refused(stage: Stage) -> None:
