@@ -5,6 +5,8 @@
 
 import asyncio
 import itertools
+import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -46,6 +48,21 @@ def separate_ground(directory: Path) -> Ground:
     return Ground(directory, units=("H02.15.12",), say=print)
 
 
+def _until_it_stands(pid: int) -> None:
+    """A stop is an order: on a busy machine a thread may go on for a moment, and answer."""
+    end = time.monotonic() + 30
+    while any(_state(thread) not in "TZX" for thread in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < end, "a process that was told to stop goes on"
+        os.sched_yield()
+
+
+def _state(thread: Path) -> str:
+    try:
+        return (thread / "stat").read_text().rpartition(") ")[2][0]
+    except FileNotFoundError:
+        return "X"
+
+
 @contextmanager
 def frozen(server: Server | None) -> Iterator[None]:
     """While the block lasts, the server and all that it started stand still: connections stay, answers do not come, as
@@ -59,6 +76,8 @@ def frozen(server: Server | None) -> Iterator[None]:
         for child in first.children(recursive=True):
             child.suspend()
             stopped.append(child)
+        for process in stopped:
+            _until_it_stands(process.pid)
         yield
     finally:
         for process in reversed(stopped):

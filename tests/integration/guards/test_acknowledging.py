@@ -1,8 +1,6 @@
 """Nothing is acknowledged before it is true: neither to Kafka by a consumer, nor to ourselves by the relay."""
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +17,7 @@ from shared.runtime.kafka import Broker
 from shared.runtime.metrics import Metrics
 from shared.runtime.relay import Relay
 from shared.topics import topic_of
-from tests.ground import empty_topics
+from tests.ground import empty_topics, frozen
 from tests.integration.runtime.stage import Stage, command
 from tests.integration.runtime.toy import NAME, dossiers
 from tests.integration.runtime.wire import committed
@@ -76,7 +74,6 @@ async def _publish(relay: Relay, producer: AIOKafkaProducer) -> int:
 
 async def test_the_relay_moves_its_cursor_only_after_kafka_has_acknowledged(stage: Stage, ground: Ground) -> None:
     await empty_topics(ground)
-    assert ground.kafka is not None
     await stage.engine().handle([command(dossiers(3, 1)[0], "one")])
     broker = Broker(ground.bootstrap_servers)
     relay = Relay(NAME, stage.pool, broker, Metrics(NAME))
@@ -87,12 +84,9 @@ async def test_the_relay_moves_its_cursor_only_after_kafka_has_acknowledged(stag
 
     async with broker.producer(NAME) as producer:
         await producer.partitions_for(topic_of(NAME))
-        os.kill(ground.kafka.pid, signal.SIGSTOP)
-        try:
+        with frozen(ground.kafka):
             publishing = asyncio.create_task(_publish(relay, producer))
             with pytest.raises(TimeoutError):
                 await until(moved, seconds=A_WHILE_S, what="a cursor that must not move")
-        finally:
-            os.kill(ground.kafka.pid, signal.SIGCONT)
         assert await asyncio.wait_for(publishing, 60) == 1
         assert await moved()
