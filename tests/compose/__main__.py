@@ -207,6 +207,10 @@ def handle(it: Deployment, count: int) -> None:
     with it.trial("up, until everything is healthy") as found:
         it.up()
         found(f"{it.processes} healthy")
+        for service in SERVICES:
+            settings = [entry for told in it.of(service, "json .Config.Env") for entry in json.loads(told)]
+            names = [entry for entry in settings if entry.startswith("INSTANCE=")]
+            assert len(names) == len(set(names)), f"two processes of {service} have one name: {names}"
     with it.trial("dossiers carried through it") as found:
         found(_told(it.carried(it.load(count))))
         found(it.audited())
