@@ -42,7 +42,7 @@ CASES: Mapping[str, Case] = {
     ),
     "DossierServiceGone": Case(
         3,
-        {_UP % service: "1x3" for service in SERVICES if service != "audit"} | {_UP % "audit": "1 _ _ _"},
+        {_UP % service: "1x3" for service in SERVICES if service != "audit"} | {_UP % "audit": "1 stale"},
         {_UP % service: "1x3" for service in SERVICES},
     ),
     "DossierRestartLoop": Case(
