@@ -27,7 +27,7 @@ _Compose.add_constructor("!reset", lambda loader, node: None)
 _Compose.add_constructor("!override", lambda loader, node: _plain(loader, node))
 
 
-def _plain(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+def _plain(loader: Any, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     assert isinstance(node, yaml.SequenceNode)
