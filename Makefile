@@ -50,14 +50,14 @@ test: setup ## Every floor: lint, types, unit, contract, architecture, secured, 
 bench: setup ## How fast it is: every figure three times, on a quiet machine (about an hour); build/bench.md, .json, .svg
 	@$(PY) -m tests.bench $(BENCH)
 
-up: setup ## The same in containers, by Docker Compose (OUTSIDE=1: with simulators of the outside)
-	@$(PY) -m deploy.compose up $(if $(OUTSIDE),--demo)
+up: setup ## The same in containers, by Docker Compose (OUTSIDE=1: with simulators of the outside; CLUSTER=1: three brokers, two of each)
+	@$(PY) -m deploy.compose up $(if $(OUTSIDE),--demo) $(if $(CLUSTER),--cluster)
 
-down: setup ## End the containers; data stay in their volumes (VOLUMES=1 forgets them)
-	@$(PY) -m deploy.compose down $(if $(VOLUMES),--volumes)
+down: setup ## End the containers; data stay in their volumes (VOLUMES=1 forgets them, CLUSTER=1 as for up)
+	@$(PY) -m deploy.compose down $(if $(VOLUMES),--volumes) $(if $(CLUSTER),--cluster)
 
-test-compose: setup ## Bring the containers up for real, kill, restart and upgrade them under load (ten minutes, root)
-	@$(PY) -m tests.compose
+test-compose: setup ## Bring the containers up for real, kill, restart and upgrade them under load (ten minutes, root; CLUSTER=1: the cluster)
+	@$(PY) -m tests.compose $(if $(CLUSTER),--cluster)
 
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
 	@$(PY) -m tests.sabotage

@@ -1,5 +1,7 @@
 """`python -m deploy.compose up|down`: the deployment of `deploy/compose.yaml` on this machine's Docker.
 
+With `--cluster` `deploy/compose.cluster.yaml` is laid over it.
+
 `up` makes the secrets that are missing (in .local/compose/secrets, or where DOSSIER_SECRETS says), builds the images,
 and waits until everything is healthy; with `--demo` the simulators of the outside come too. `down` ends it and keeps
 the volumes; `--volumes` forgets them.
@@ -11,7 +13,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.machine import LOCAL, ROOT
@@ -19,6 +21,9 @@ from deploy.secrets import Secrets
 from shared.law.loader import load_catalogue
 
 FILE = ROOT / "deploy" / "compose.yaml"
+CLUSTER = ROOT / "deploy" / "compose.cluster.yaml"
+BROKERS = ("kafka-1", "kafka-2", "kafka-3")
+HEALTHY_S, CLUSTER_HEALTHY_S = 300, 600
 SECRETS = LOCAL / "compose" / "secrets"
 
 
@@ -26,16 +31,22 @@ class NoDocker(Exception):
     """There is no Docker with Compose here; the text says what to do."""
 
 
+def command(cluster: bool, *arguments: str) -> list[str]:
+    """`docker compose` on our files, and on the one that DOSSIER_SITE names, if it does."""
+    site = os.environ.get("DOSSIER_SITE")
+    files = [FILE, *([CLUSTER] if cluster else []), *([Path(site)] if site else [])]
+    return ["docker", "compose", *(word for file in files for word in ("-f", str(file))), *arguments]
+
+
 def compose(
-    *arguments: str, more: Mapping[str, str] | None = None, **options: bool
+    *arguments: str, more: Mapping[str, str] | None = None, cluster: bool = False, quiet: bool = False
 ) -> "subprocess.CompletedProcess[str]":
-    """`docker compose` on our file. Raises CalledProcessError, and NoDocker."""
+    """Run `docker compose` on our files. Raises CalledProcessError, and NoDocker."""
     if shutil.which("docker") is None:
         raise NoDocker("docker is not here: install docker.io (or Docker Engine) and its plugin Compose 2.24 or newer")
-    command = ["docker", "compose", "-f", str(FILE), *arguments]
     return subprocess.run(  # noqa: S603 - the command is ours
-        command, cwd=ROOT, env={**os.environ, "DOSSIER_SECRETS": str(secrets_folder()), **(more or {})}, text=True,
-        check=True, capture_output=options.get("quiet", False),
+        command(cluster, *arguments), cwd=ROOT, text=True, check=True, capture_output=quiet,
+        env={**os.environ, "DOSSIER_SECRETS": str(secrets_folder()), **(more or {})},
     )  # fmt: skip
 
 
@@ -44,12 +55,14 @@ def secrets_folder() -> Path:
     return Path(os.environ.get("DOSSIER_SECRETS") or SECRETS).resolve()
 
 
-def ensure_secrets(folder: Path) -> None:
-    """Make what is missing. Only this folder's owner may enter it; the files are readable to all, for the containers'
-    user, who has no name here, is shown them one by one.
+def ensure_secrets(folder: Path, brokers: Iterable[str] = ()) -> None:
+    """Make what is missing, with certificates for these brokers. Only this folder's owner may enter it; the files are
+    readable to all, for the containers' user, who has no name here, is shown them one by one.
     """
     kept = Secrets(folder)
     kept.ensure(load_catalogue().agencies)
+    for broker in brokers:
+        kept.ensure_broker(broker, [broker])
     credentials = kept.path("register_credentials")
     if not credentials.exists():
         credentials.write_text(f"dossiers:{secrets.token_hex(32)}")
@@ -59,32 +72,35 @@ def ensure_secrets(folder: Path) -> None:
             file.chmod(0o444)
 
 
-def up(demo: bool) -> None:
+def up(demo: bool, cluster: bool) -> None:
     """Bring everything up and say where it is."""
-    ensure_secrets(secrets_folder())
+    ensure_secrets(secrets_folder(), BROKERS if cluster else ())
     profile = ["--profile", "demo"] if demo else []
-    compose(*profile, "up", "--build", "--detach", "--wait", "--wait-timeout", "300")
-    ports = {"intake": "INTAKE_PORT", "payment": "PAYMENT_PORT", "prometheus": "PROMETHEUS_PORT"}
-    usual = {"INTAKE_PORT": "8001", "PAYMENT_PORT": "8003", "PROMETHEUS_PORT": "9090"}
-    for name, variable in ports.items():
-        print(f"{name:<11} http://127.0.0.1:{os.environ.get(variable) or usual[variable]}")
+    seconds = CLUSTER_HEALTHY_S if cluster else HEALTHY_S
+    compose(*profile, "up", "--build", "--detach", "--wait", "--wait-timeout", str(seconds), cluster=cluster)
+    for name, (variable, usual) in _addresses(cluster).items():
+        print(f"{name:<11} http://127.0.0.1:{os.environ.get(variable) or usual}")
     print(f"tokens      {secrets_folder() / 'clients.json'}")
 
 
-def down(volumes: bool) -> None:
+def _addresses(cluster: bool) -> Mapping[str, tuple[str, str]]:
+    """What is published → the setting of its port, or ports, and what that is if it is not set."""
+    several = {"intake": ("INTAKE_PORTS", "8001-8002"), "payment": ("PAYMENT_PORTS", "8003-8004")}
+    single = {"intake": ("INTAKE_PORT", "8001"), "payment": ("PAYMENT_PORT", "8003")}
+    return {**(several if cluster else single), "prometheus": ("PROMETHEUS_PORT", "9090")}
+
+
+def down(volumes: bool, cluster: bool) -> None:
     """End everything; the volumes stay unless they are to be forgotten."""
-    compose("--profile", "demo", "--profile", "client", "down", *(["--volumes"] if volumes else []))
+    forget = ["--volumes"] if volumes else []
+    compose("--profile", "demo", "--profile", "client", "down", *forget, cluster=cluster)
 
 
 def main(typed: Sequence[str]) -> int:
     """What the command line asks for; exit 2 with a sentence if it cannot be had."""
-    parser = argparse.ArgumentParser("deploy.compose")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up").add_argument("--demo", action="store_true", help="with simulators of the outside")
-    commands.add_parser("down").add_argument("--volumes", action="store_true", help="forget all data too")
-    asked = parser.parse_args(typed)
+    asked = _parser().parse_args(typed)
     try:
-        up(asked.demo) if asked.command == "up" else down(asked.volumes)
+        up(asked.demo, asked.cluster) if asked.command == "up" else down(asked.volumes, asked.cluster)
     except NoDocker as missing:
         sys.stderr.write(f"{missing}\n")
         return 2
@@ -92,6 +108,17 @@ def main(typed: Sequence[str]) -> int:
         sys.stderr.write(f"docker compose ended with {failed.returncode}\n")
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("deploy.compose")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up, down = commands.add_parser("up"), commands.add_parser("down")
+    up.add_argument("--demo", action="store_true", help="with simulators of the outside")
+    down.add_argument("--volumes", action="store_true", help="forget all data too")
+    for each in (up, down):
+        each.add_argument("--cluster", action="store_true", help="three brokers, two processes of each service")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`python -m deploy.compose.client`: citizens and officers who carry COUNT dossiers of round ROUND to their end.
 
-Exit 0 only if every one ended as it should and no public topic had a gap. Prints one line of JSON at the end.
+It hears as `subscriber` if the cluster asks who it is. Exit 0 only if every one ended as it should and no public topic
+had a gap. Prints one line of JSON at the end.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import aiohttp
 from pydantic import TypeAdapter
@@ -20,7 +20,9 @@ from deploy.demo.data import Line, generate
 from deploy.demo.players import Desk, Played, Theatre, stubborn
 from deploy.demo.report import ended_well, notices_owed, notices_sent
 from deploy.demo.watch import Watcher
+from deploy.kafka.acls import SUBSCRIBERS
 from shared.runtime.http import Client
+from shared.runtime.settings import KafkaSettings, load
 
 AT_ONCE = 64
 NOTICES_S = 300.0
@@ -45,8 +47,10 @@ async def play(settings: Mapping[str, str]) -> int:
     data = generate(int(settings["COUNT"]), datetime.now(UTC), int(settings["ROUND"]))
     played = [Played(Line(number, line)) for number, line in enumerate(data.applications, start=1)]
     truth = {person["id_number"]: person for person in data.register}
-    entries = _CLIENTS.validate_json((Path(settings["SECRETS_DIR"]) / "clients.json").read_bytes())  # noqa: ASYNC240
-    watcher = Watcher(settings["KAFKA_BOOTSTRAP_SERVERS"])
+    kafka = load(KafkaSettings)
+    entries = _CLIENTS.validate_json(kafka.secret("clients.json"))
+    broker = kafka.broker(SUBSCRIBERS[0])
+    watcher = Watcher(broker.bootstrap, login=broker.login)
     await watcher.start()
     began = time.monotonic()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:

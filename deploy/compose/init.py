@@ -1,7 +1,7 @@
 """`python -m deploy.compose.init`: roles, databases, migrations and topics; safe to repeat. The one-shot container.
 
-ADMIN_DATABASE_URL is an administrator's way in without a password, which is in `admin_db_password` of SECRETS_DIR; for
-Kafka the settings are those of `deploy.kafka.provision`.
+ADMIN_DATABASE_URL is an administrator's way in without a password, which is in `admin_db_password` of /run/secrets;
+for Kafka the settings are those of `deploy.kafka.provision`.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from deploy.postgres.provision import Databases, provision
 from deploy.secrets import Secrets
 from shared.errors import Misconfigured
 
+SECRETS = Path("/run/secrets")
+
 
 def administrator(url: str, password: str) -> str:
     """The URL with the password in it."""
@@ -26,7 +28,7 @@ def administrator(url: str, password: str) -> str:
 def main() -> int:
     """Provision PostgreSQL, then Kafka; exit 2 with a sentence if something does not fit."""
     try:
-        secrets = Secrets(Path(os.environ["SECRETS_DIR"]))
+        secrets = Secrets(SECRETS)
         url = administrator(os.environ["ADMIN_DATABASE_URL"], secrets.read("admin_db_password"))
         run = asyncio.run(provision(Databases(url, secrets)))
     except KeyError as missing:

@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.demo.data import generate, write_lines
 
 PORT, CONTROL_PORT = 8080, 8081
+SECRETS = Path("/run/secrets")
 ROUNDS = 20
 
 
@@ -44,7 +45,7 @@ def main() -> None:
     name, state = sys.argv[1], Path(os.environ["STATE"])
     if name == "register":
         write_lines(state / "register.jsonl", people(int(os.environ["COUNT"])))
-    started = arguments(name, state, Path(os.environ["SECRETS_DIR"]))
+    started = arguments(name, state, SECRETS)
     os.execv(sys.executable, [sys.executable, "-m", f"deploy.simulators.{name}", *started])  # noqa: S606 - ours
 
 

@@ -1,4 +1,5 @@
-"""`make test-compose`: the deployment of `deploy/compose.yaml`, for real and handled roughly; then a table.
+"""`make test-compose`: the deployment of `deploy/compose.yaml`, for real and handled roughly; then a table. With
+`--cluster` the same with `deploy/compose.cluster.yaml` laid over it, and what only a cluster can be asked.
 
 Needs a Docker with Compose that this user may use (DOCKER_HOST from the environment), as root, for processes are killed
 from outside their containers. Everything runs under a project name of its own and is gone afterwards.
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,14 +20,17 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from deploy.compose.__main__ import FILE, NoDocker, compose, ensure_secrets
+from deploy.compose.__main__ import BROKERS, NoDocker, command, compose, ensure_secrets
 from deploy.demo.asked import BUILD
-from deploy.local.machine import LOCAL
+from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
 from deploy.postgres.names import SERVICES
 
 PROJECT = "dossier-test"
-HEALTHY_S = 180
+
+HEALTHY_S = {False: 180.0, True: 480.0}
+"""Bounds, of a single broker and of a cluster: twenty processes share what cores there are."""
+CARRIED_S = {False: 600.0, True: 900.0}
 _INSIDE = """
 import os
 status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
@@ -52,6 +57,7 @@ class Deployment:
     """The deployment under test."""
 
     ports: dict[str, str]
+    cluster: bool = False
     trials: list[Trial] = field(default_factory=list)
     rounds: int = 0
 
@@ -65,40 +71,63 @@ class Deployment:
         self.trials.append(Trial(name, "; ".join(told), time.monotonic() - began))
         print(f"  {self.trials[-1].found} ({self.trials[-1].seconds:.0f} s)", flush=True)
 
-    def up(self, *services: str, **more: str) -> None:
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """The brokers' names."""
+        return BROKERS if self.cluster else ("kafka",)
+
+    @property
+    def replicas(self) -> int:
+        """Processes of each service."""
+        return 2 if self.cluster else 1
+
+    @property
+    def processes(self) -> str:
+        """How many that are, in words."""
+        return f"{len(SERVICES)} services" + (f", {self.replicas} processes each" if self.cluster else "")
+
+    def up(self, *arguments: str, **more: str) -> None:
         """Bring up, and wait until healthy. Raises CalledProcessError."""
-        wait = ["--detach", "--wait", "--wait-timeout", str(HEALTHY_S)]
-        compose("--profile", "demo", "up", *wait, *services, more={**self.ports, **more}, quiet=True)
+        wait = ["--detach", "--wait", "--wait-timeout", f"{HEALTHY_S[self.cluster]:.0f}"]
+        self.ask("--profile", "demo", "up", *wait, *arguments, **more)
 
-    def ask(self, *arguments: str) -> str:
+    def ask(self, *arguments: str, **more: str) -> str:
         """The output of a compose command. Raises CalledProcessError."""
-        return compose(*arguments, more=self.ports, quiet=True).stdout.strip()
+        return compose(*arguments, more={**self.ports, **more}, cluster=self.cluster, quiet=True).stdout.strip()
 
-    def container(self, service: str) -> str:
-        """The id of a service's container."""
-        return self.ask("ps", "-q", service)
+    def containers(self, service: str) -> list[str]:
+        """The ids of a service's containers."""
+        return self.ask("ps", "-q", service).split()
 
-    def inspect(self, service: str, what: str) -> str:
-        """One thing that Docker knows of a service's container."""
-        command = ["docker", "inspect", "-f", "{{" + what + "}}", self.container(service)]
+    def inspect(self, container: str, what: str) -> str:
+        """One thing that Docker knows of a container."""
+        command = ["docker", "inspect", "-f", "{{" + what + "}}", container]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    def kill(self, service: str) -> None:
+    def of(self, service: str, what: str) -> list[str]:
+        """One thing that Docker knows of each of a service's containers."""
+        return [self.inspect(container, what) for container in self.containers(service)]
+
+    def kill(self, container: str) -> None:
         """SIGKILL from outside, as the kernel would: the restart policy must bring it back."""
-        os.kill(int(self.inspect(service, ".State.Pid")), signal.SIGKILL)
+        os.kill(int(self.inspect(container, ".State.Pid")), signal.SIGKILL)
 
     def load(self, count: int) -> "subprocess.Popen[str]":
         """Citizens and officers at work; ends when all their dossiers have ended."""
         self.rounds += 1
         asked = ["-e", f"COUNT={count}", "-e", f"ROUND={self.rounds}"]
-        command = ["docker", "compose", "-f", str(FILE), "run", "--rm", "-T", "--no-deps", *asked, "client"]
-        return subprocess.Popen(
-            command, env={**os.environ, **self.ports}, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        run = command(self.cluster, "run", "--rm", "-T", "--no-deps", *asked, "client")
+        env = {**os.environ, **self.ports}
+        return subprocess.Popen(run, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def inside(self, what: str) -> str:
+        """What `tests.compose.inside` finds. Raises CalledProcessError if it is not as it should be."""
+        tests = f"{ROOT / 'tests'}:/app/tests:ro"
+        return self.ask("run", "--rm", "-T", "--no-deps", "-v", tests, "init", "tests.compose.inside", what)
 
     def carried(self, load: "subprocess.Popen[str]") -> dict[str, Any]:
         """What the load came to. Raises AssertionError if a dossier did not end as it should."""
-        said, _ = load.communicate(timeout=600)
+        said, _ = load.communicate(timeout=CARRIED_S[self.cluster])
         figures: dict[str, Any] = json.loads(said.splitlines()[-1])
         assert load.returncode == 0, f"not every dossier ended as it should: {figures}"
         return figures
@@ -118,17 +147,18 @@ class Deployment:
         query = "SELECT count(*) FROM states"
         return int(self.ask("exec", "-T", "postgres", "psql", "-U", "postgres", "-d", "dossier_intake", "-Atc", query))
 
-    def until(self, holds: Callable[[], bool], what: str, seconds: float = HEALTHY_S) -> None:
+    def until(self, holds: Callable[[], bool], what: str) -> None:
         """Return once something holds. Raises TimeoutError naming it."""
+        seconds = HEALTHY_S[self.cluster]
         deadline = time.monotonic() + seconds
         while not holds():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {seconds:.0f} s for {what}")
             time.sleep(0.5)
 
-    def healthy(self, service: str) -> bool:
+    def healthy(self, container: str) -> bool:
         """Whether Docker calls it healthy."""
-        return self.inspect(service, ".State.Health.Status") == "healthy"
+        return self.inspect(container, ".State.Health.Status") == "healthy"
 
 
 def main() -> int:
@@ -136,14 +166,15 @@ def main() -> int:
     parser = argparse.ArgumentParser("tests.compose")
     parser.add_argument("--dossiers", type=int, default=100, help="in each load")
     parser.add_argument("--build", type=Path, default=BUILD, help="where compose.json and compose.md are written")
+    parser.add_argument("--cluster", action="store_true", help="three brokers, two processes of each service")
     asked = parser.parse_args()
     folder = LOCAL / "compose" / "test-secrets"
+    os.environ.pop("DOSSIER_SITE", None)
     os.environ |= {"DOSSIER_SECRETS": str(folder), "COMPOSE_PROJECT_NAME": PROJECT}
-    ensure_secrets(folder)
-    ports = {name: str(free_port()) for name in ("INTAKE_PORT", "PAYMENT_PORT", "PROMETHEUS_PORT")}
-    deployment = Deployment({**ports, "N": str(asked.dossiers)})
+    ensure_secrets(folder, BROKERS)
+    deployment = Deployment({**_ports(asked.cluster), "N": str(asked.dossiers)}, asked.cluster)
     try:
-        compose("--profile", "demo", "--profile", "client", "build", quiet=True)
+        deployment.ask("--profile", "demo", "--profile", "client", "build")
         handle(deployment, asked.dossiers)
     except NoDocker as missing:
         sys.stderr.write(f"{missing}\n")
@@ -153,13 +184,20 @@ def main() -> int:
         return 1
     finally:
         _write(deployment, asked.build)
-        _forget()
+        _forget(deployment)
     return 0
 
 
-def _forget() -> None:
+def _ports(cluster: bool) -> dict[str, str]:
+    """Settings of the published ports; 0 to 0 lets Docker choose one for each process."""
+    several = {name: "0" for name in ("INTAKE_PORTS", "PAYMENT_PORTS")}
+    single = {name: str(free_port()) for name in ("INTAKE_PORT", "PAYMENT_PORT")}
+    return {**(several if cluster else single), "PROMETHEUS_PORT": str(free_port())}
+
+
+def _forget(it: Deployment) -> None:
     try:
-        compose("--profile", "demo", "--profile", "client", "down", "--volumes", "--timeout", "5", quiet=True)
+        it.ask("--profile", "demo", "--profile", "client", "down", "--volumes", "--timeout", "5")
     except (NoDocker, subprocess.CalledProcessError) as failed:
         sys.stderr.write(f"not ended: {failed}\n")
 
@@ -168,7 +206,11 @@ def handle(it: Deployment, count: int) -> None:
     """The trials. Raises AssertionError, TimeoutError or CalledProcessError at the first that fails."""
     with it.trial("up, until everything is healthy") as found:
         it.up()
-        found(f"{len(SERVICES)} services healthy")
+        found(f"{it.processes} healthy")
+        for service in SERVICES:
+            settings = [entry for told in it.of(service, "json .Config.Env") for entry in json.loads(told)]
+            names = [entry for entry in settings if entry.startswith("INSTANCE=")]
+            assert len(names) == len(set(names)), f"two processes of {service} have one name: {names}"
     with it.trial("dossiers carried through it") as found:
         found(_told(it.carried(it.load(count))))
         found(it.audited())
@@ -176,8 +218,12 @@ def handle(it: Deployment, count: int) -> None:
         found(it.ask("run", "--rm", "-T", "init").replace("\n", ", "))
     _watched(it)
     _hardened(it)
+    if it.cluster:
+        _refused(it)
     for service in SERVICES:
         _killed(it, service)
+    if it.cluster:
+        _broker_lost(it, count)
     _under_load(it, count)
     _upgraded(it, count)
     _again(it, count)
@@ -196,10 +242,11 @@ def _watched(it: Deployment) -> None:
         def all_up() -> bool:
             with urlopen(url, timeout=5) as answer:
                 targets = json.load(answer)["data"]["activeTargets"]
-            return {one["labels"]["service"]: one["health"] for one in targets} == dict.fromkeys(SERVICES, "up")
+            up = Counter(one["labels"]["service"] for one in targets if one["health"] == "up")
+            return len(targets) == up.total() and up == dict.fromkeys(SERVICES, it.replicas)
 
         it.until(all_up, "every target to be up")
-        found(f"{len(SERVICES)} targets up")
+        found(f"{len(SERVICES) * it.replicas} targets up")
 
 
 def _hardened(it: Deployment) -> None:
@@ -207,33 +254,53 @@ def _hardened(it: Deployment) -> None:
         for service in SERVICES:
             inside = it.ask("exec", "-T", service, "python", "-c", _INSIDE)
             assert inside == "10001 0000000000000000 False", f"{service}: {inside}"
-            privileges = it.inspect(service, ".HostConfig.SecurityOpt")
-            assert "no-new-privileges" in privileges, f"{service}: {privileges}"
+            for privileges in it.of(service, ".HostConfig.SecurityOpt"):
+                assert "no-new-privileges" in privileges, f"{service}: {privileges}"
         found(f"{len(SERVICES)} services: uid 10001, CapEff 0, read-only root")
+
+
+def _refused(it: Deployment) -> None:
+    with it.trial("a wrong principal refused on each topic") as found:
+        found(it.inside("permissions"))
 
 
 def _killed(it: Deployment, service: str) -> None:
     with it.trial(f"{service} killed -9") as found:
-        before = int(it.inspect(service, ".RestartCount"))
-        it.kill(service)
-        it.until(lambda: int(it.inspect(service, ".RestartCount")) > before, f"{service} to be restarted")
-        it.until(lambda: it.healthy(service), f"{service} to be healthy")
+        container = it.containers(service)[0]
+        before = int(it.inspect(container, ".RestartCount"))
+        it.kill(container)
+        it.until(lambda: int(it.inspect(container, ".RestartCount")) > before, f"{service} to be restarted")
+        it.until(lambda: it.healthy(container), f"{service} to be healthy")
         found("back by its restart policy, healthy")
 
 
+def _broker_lost(it: Deployment, count: int) -> None:
+    lost = it.brokers[1]
+    with it.trial("a broker killed -9 under load, and gone while the load lasts") as found:
+        load = it.load(count)
+        it.under_way(load)
+        it.ask("kill", lost)  # what Compose kills no restart policy brings back
+        found(_told(it.carried(load)))
+        assert it.containers(lost) == [], f"{lost} was there again"
+    with it.trial("the lost broker back") as found:
+        it.up("--no-deps", lost)
+        found(it.inside("copies"))
+        found(it.audited())
+
+
 def _under_load(it: Deployment, count: int) -> None:
-    for server in ("kafka", "postgres"):
+    for server in (it.brokers[0], "postgres"):
         with it.trial(f"{server} killed -9 under load") as found:
             load = it.load(count)
             it.under_way(load)
-            it.kill(server)
+            it.kill(it.containers(server)[0])
             found(_told(it.carried(load)))
             found(it.audited())
     with it.trial("all services, Kafka and PostgreSQL restarted under load") as found:
         load = it.load(count)
         it.under_way(load)
         it.ask("restart", *SERVICES)
-        it.ask("restart", "kafka", "postgres")
+        it.ask("restart", *it.brokers, "postgres")
         found(_told(it.carried(load)))
         found(it.audited())
 
@@ -243,9 +310,9 @@ def _upgraded(it: Deployment, count: int) -> None:
         subprocess.run(["docker", "tag", "dossier:local", "dossier:upgraded"], check=True)
         load = it.load(count)
         it.under_way(load)
-        wait = ["--detach", "--no-deps", "--wait", "--wait-timeout", str(HEALTHY_S)]
-        compose("up", *wait, "notification", more={**it.ports, "DOSSIER_TAG": "upgraded"}, quiet=True)
-        assert it.inspect("notification", ".Config.Image").endswith(":upgraded")
+        it.up("--no-deps", "notification", DOSSIER_TAG="upgraded")
+        images = it.of("notification", ".Config.Image")
+        assert len(images) == it.replicas and all(image.endswith(":upgraded") for image in images), images
         found(_told(it.carried(load)))
         found(it.audited())
 
@@ -253,7 +320,7 @@ def _upgraded(it: Deployment, count: int) -> None:
 def _again(it: Deployment, count: int) -> None:
     with it.trial("down, and up again on the same volumes") as found:
         before = it.filed()
-        compose("--profile", "demo", "down", more=it.ports, quiet=True)
+        it.ask("--profile", "demo", "down")
         it.up()
         assert it.filed() == before, f"{it.filed()} dossiers instead of {before}"
         found(f"{before} dossiers still there; {it.audited()}")
@@ -264,8 +331,9 @@ def _write(it: Deployment, folder: Path) -> None:
     lines = ["| trial | found | seconds |", "|---|---|---|"]
     lines += [f"| {one.name} | {one.found} | {one.seconds:.0f} |" for one in it.trials]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compose.md").write_text("\n".join(lines) + "\n")
-    (folder / "compose.json").write_text(json.dumps([vars(one) for one in it.trials], indent=1) + "\n")
+    name = "compose-cluster" if it.cluster else "compose"
+    (folder / f"{name}.md").write_text("\n".join(lines) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps([vars(one) for one in it.trials], indent=1) + "\n")
     print("\n".join(lines))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.postgres.names import SERVICES
 from shared.runtime.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,12 +32,18 @@ class Case:
     silent: Mapping[str, str]
 
 
+_UP = 'up{job="dossier",service="%s"}'
 _HANDLED = 'dossier_messages_handled_total{service="payment",outcome="%s"}'
 _HTTP = 'dossier_http_requests_total{service="intake",route="/v1/dossiers",status="%s"}'
 
 CASES: Mapping[str, Case] = {
     "DossierServiceDown": Case(
         3, {'up{job="dossier",service="audit"}': "1 0 0 0"}, {'up{job="dossier",service="audit"}': "1 0 1 1"}
+    ),
+    "DossierServiceGone": Case(
+        3,
+        {_UP % service: "1x3" for service in SERVICES if service != "audit"} | {_UP % "audit": "1 stale"},
+        {_UP % service: "1x3" for service in SERVICES},
     ),
     "DossierRestartLoop": Case(
         14,

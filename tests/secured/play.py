@@ -6,13 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError, for_code
-from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.protocol.produce import ProduceRequest
 
 from deploy.demo.data import Data, Line
 from deploy.demo.players import Desk, Played, Theatre
@@ -23,16 +18,11 @@ from deploy.kafka.topics import administrator
 from deploy.stack import Process, Stack
 from deploy.waiting import until
 from shared.runtime.kafka import Broker
-from tests.raw import batch, record
 
 COUNT = 12
 NOW = datetime.now(UTC)
 SOON_S = 60.0
 """What a test waits for comes in seconds; on a machine with other work it may take this long."""
-
-_UNREADABLE = bytearray(batch(record(b"key", b"value")))
-_UNREADABLE[-1] ^= 1
-"""What a broker refuses for its checksum, but only from somebody who may write at all: so nothing is left behind."""
 
 
 @dataclass
@@ -128,56 +118,3 @@ def of(play: Play, service: str) -> Process:
     """The one process of a service."""
     (process,) = play.stack.of(service)
     return process
-
-
-@asynccontextmanager
-async def client(broker: Broker) -> AsyncIterator[AIOKafkaClient]:
-    """A client of its own, that asks what it is told to ask. Raises KafkaError if it is not let in."""
-    asking = AIOKafkaClient(**broker.connection, request_timeout_ms=10_000)
-    try:
-        await asking.bootstrap()
-        yield asking
-    finally:
-        await asking.close()
-
-
-async def writes(asking: AIOKafkaClient, topic: str) -> bool:
-    """Whether it may write to the topic."""
-    answer = await _ask(asking, ProduceRequest(None, -1, 10_000, [(topic, [(0, bytes(_UNREADABLE))])]))
-    ((_, ((_, code, *_),)),) = answer.topics
-    return _allowed(code, expected=2)
-
-
-async def reads(asking: AIOKafkaClient, topic: str) -> bool:
-    """Whether it may read from the topic."""
-    answer = await _ask(asking, FetchRequest(0, 0, 1_000_000, 0, [(topic, [(0, 0, 1_000)])]))
-    ((_, ((_, code, *_),)),) = answer.topics
-    return _allowed(code, expected=0)
-
-
-def _allowed(code: int, expected: int) -> bool:
-    if code not in (expected, TopicAuthorizationFailedError.errno):
-        raise for_code(code)
-    return code == expected
-
-
-async def joins(asking: AIOKafkaClient, group: str) -> bool:
-    """Whether it may do anything in the group."""
-    try:
-        await asking.coordinator_lookup(CoordinationType.GROUP, group)
-    except GroupAuthorizationFailedError:
-        return False
-    return True
-
-
-async def _ask(asking: AIOKafkaClient, request: Any) -> Any:
-    return await asking.send(asking.get_random_node(), request)
-
-
-async def entrance(broker: Broker) -> type[KafkaError] | None:
-    """None if the cluster lets it in; otherwise with what error it does not."""
-    try:
-        await broker.ask("stranger")
-    except (KafkaError, OSError) as refused:
-        return type(refused)
-    return None

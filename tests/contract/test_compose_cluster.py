@@ -1,0 +1,90 @@
+"""What lies over compose.yaml for a cluster fits what provisioning, certificates and Prometheus say elsewhere.
+
+Read as files, without Docker; `make test-compose CLUSTER=1` brings it up.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.compose.__main__ import BROKERS, CLUSTER
+from deploy.kafka.acls import ADMIN, SUBSCRIBERS
+from deploy.postgres.names import SERVICES
+from deploy.secrets import NEEDS
+from shared.runtime.settings import AUTHORITY
+
+KAFKA = Path(CLUSTER).parent / "kafka"
+
+
+class _Compose(yaml.SafeLoader):
+    """YAML with the two tags by which Compose takes away what is below."""
+
+
+_Compose.add_constructor("!reset", lambda loader, node: None)
+_Compose.add_constructor("!override", lambda loader, node: _plain(loader, node))
+
+
+def _plain(loader: Any, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    assert isinstance(node, yaml.SequenceNode)
+    return loader.construct_sequence(node, deep=True)
+
+
+FILE = yaml.load(CLUSTER.read_text(), _Compose)  # noqa: S506 - a SafeLoader
+PASSWORDS = {f"{who}_kafka_password" for who in (ADMIN, *SERVICES, *SUBSCRIBERS)}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_its_own_login_and_no_other(service: str) -> None:
+    given = FILE["services"][service]
+    assert set(given["secrets"]) == {f"{service}_kafka_password", AUTHORITY} <= NEEDS[service]
+    assert given["environment"]["KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+    assert given["environment"]["KAFKA_BOOTSTRAP_SERVERS"] == ",".join(f"{broker}:9092" for broker in BROKERS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_two_processes_of_a_service_have_no_name_that_they_would_share(service: str) -> None:
+    given = FILE["services"][service]
+    assert given["deploy"]["replicas"] == 2
+    # A tag that an anchor carries is not seen by Compose: it has to stand here.
+    lines = CLUSTER.read_text().split(f"\n  {service}:\n")[1].split("\n\n")[0]
+    assert "INSTANCE: !reset" in lines
+
+
+def test_only_who_gives_logins_has_them_all_and_listeners_hear_as_subscribers() -> None:
+    assert set(FILE["services"]["init"]["secrets"]) == PASSWORDS | {AUTHORITY}
+    assert set(FILE["services"]["client"]["secrets"]) == {f"{SUBSCRIBERS[0]}_kafka_password", AUTHORITY}
+
+
+def test_the_brokers_are_those_that_certificates_are_made_for_and_each_has_only_its_own() -> None:
+    voters = re.findall(r"\d@([a-z0-9-]+):9093", (KAFKA / "cluster.properties").read_text())
+    assert voters == list(BROKERS)
+    for broker in BROKERS:
+        given = FILE["services"][broker]
+        assert broker == f"kafka-{given['environment']['BROKER_ID']}"
+        assert set(given["secrets"]) == {AUTHORITY, f"{broker}_tls.pem", f"{ADMIN}_kafka_password"}
+
+
+def test_no_secret_stands_in_an_environment_or_a_command() -> None:
+    told = [
+        str(each.get(what, "")) for each in FILE["services"].values() if each for what in ("environment", "command")
+    ]
+    assert not [text for text in told if re.search("password|key.pem|secret", text, re.IGNORECASE)]
+
+
+def test_every_secret_is_a_file_of_the_installation() -> None:
+    used = {name for each in FILE["services"].values() if each for name in each.get("secrets", [])}
+    assert used == FILE["secrets"].keys()
+    for name, where in FILE["secrets"].items():
+        assert where == {"file": f"${{DOSSIER_SECRETS:-../.local/compose/secrets}}/{name}"}
+
+
+def test_prometheus_asks_for_every_service() -> None:
+    config = yaml.safe_load((CLUSTER.parent / "prometheus" / "cluster.yml").read_text())
+    (job,) = config["scrape_configs"]
+    (names,) = job["dns_sd_configs"]
+    assert (job["job_name"], sorted(names["names"])) == ("dossier", sorted(SERVICES))
