@@ -20,6 +20,7 @@ from urllib.request import urlopen
 
 from deploy.compose.__main__ import FILE, NoDocker, compose, ensure_secrets
 from deploy.demo.asked import BUILD
+from deploy.kafka.acls import WATCHER
 from deploy.local.machine import LOCAL
 from deploy.local.ports import free_port
 from deploy.postgres.names import SERVICES
@@ -196,10 +197,12 @@ def _watched(it: Deployment) -> None:
         def all_up() -> bool:
             with urlopen(url, timeout=5) as answer:
                 targets = json.load(answer)["data"]["activeTargets"]
-            return {one["labels"]["service"]: one["health"] for one in targets} == dict.fromkeys(SERVICES, "up")
+            return {one["labels"]["service"]: one["health"] for one in targets} == dict.fromkeys(
+                [*SERVICES, WATCHER], "up"
+            )
 
         it.until(all_up, "every target to be up")
-        found(f"{len(SERVICES)} targets up")
+        found(f"{len(SERVICES) + 1} targets up")
 
 
 def _hardened(it: Deployment) -> None:
