@@ -25,7 +25,7 @@ from shared.runtime.decider import Command, dossier_id
 from shared.runtime.http import Body, Client, Clients, json_response, message_id, parse, read_body, refusal
 from shared.runtime.observed import DirectRoute
 from shared.runtime.reading import StateReader
-from shared.runtime.sealing import Kek, new_data_key, seal
+from shared.runtime.sealing import Keks, new_data_key, seal
 from shared.runtime.service import Resources
 
 
@@ -91,7 +91,7 @@ class IntakeApi:
     are those who may come in.
     """
 
-    def __init__(self, resources: Resources, law: Catalogue, kek: Kek, clients: Clients) -> None:
+    def __init__(self, resources: Resources, law: Catalogue, kek: Keks, clients: Clients) -> None:
         self.resources = resources
         self.door = resources.door
         self.law = law
