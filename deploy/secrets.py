@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.kafka.acls import ADMIN, SUBSCRIBERS
+from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
 from deploy.kafka.certificates import new_authority, new_broker
 from deploy.postgres.names import AUDITOR, SERVICES
 from shared.errors import Misconfigured
+from shared.law.synthetic import AGENCY
 from shared.runtime.kafka import Broker
 from shared.runtime.settings import AUTHORITY, KafkaSettings
 
 CLIENTS = "clients.json"
+WATCHER_TOKEN = "watcher_token"  # noqa: S105 - a file's name
+"""The token of the officer of synthetic dossiers, for the watcher alone: it sees no other client's."""
 AUTHORITY_KEY = "kafka_ca_key.pem"
 """Only who makes certificates for brokers needs it."""
 
@@ -33,6 +36,9 @@ NEEDS: Mapping[str, frozenset[str]] = {
     for name, own in _OWN.items()
 }
 """All that a process of each service may read; an operator's commands read more (`auditor_db_password`)."""
+
+WATCHER_NEEDS = frozenset({WATCHER_TOKEN, f"{WATCHER}_kafka_password", AUTHORITY})
+"""What the watcher may read: it is a client and a subscriber, and nothing else."""
 
 
 def _password() -> str:
@@ -97,12 +103,15 @@ class Secrets:
         return self.read(f"{principal}_kafka_password")
 
     def of(self, service: str) -> Path:
-        """A folder with what a process of `service` needs and nothing else, as links to the files here."""
+        """A folder with what a process of `service` (or the watcher) needs and nothing else, as links to the files
+        here.
+        """
+        needed = WATCHER_NEEDS if service == WATCHER else NEEDS[service]
         folder = self.directory / "of" / service
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in {path.name for path in folder.iterdir()} - NEEDS[service]:
+        for name in {path.name for path in folder.iterdir()} - needed:
             (folder / name).unlink()
-        for name in sorted(NEEDS[service]):
+        for name in sorted(needed):
             if not (folder / name).is_symlink():
                 (folder / name).symlink_to(self.path(name).resolve())
         return folder
@@ -120,6 +129,10 @@ class Secrets:
         if new:
             tokens = [{**client, "token": secrets.token_urlsafe(32)} for client in new]
             self._write(CLIENTS, json.dumps(present + tokens, indent=1))
+            present = present + tokens
+        for client in present:
+            if client["unit"] == AGENCY and not self.path(WATCHER_TOKEN).exists():
+                self._write(WATCHER_TOKEN, client["token"])
 
     def _write(self, name: str, value: str) -> None:
         unfinished = self.path(f".{name}.new")

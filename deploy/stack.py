@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
+from deploy.kafka.acls import WATCHER
 from deploy.local.ground import External, Ground
 from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
@@ -26,6 +27,7 @@ from deploy.local.server import GroundError
 from deploy.postgres.names import SERVICES
 from deploy.simulators.process import Simulators
 from deploy.waiting import until
+from deploy.watcher.settings import MADE_UP
 from shared.runtime.http import Client
 
 _LEASH = Path(__file__).parent / "local" / "leash.py"
@@ -105,6 +107,8 @@ class Stack:
     replicas: int = 1
     say: Callable[[str], None] = lambda _: None
     suffix: str = ""
+    watched: bool = False
+    """Whether a watcher sends synthetic dossiers through it."""
     secured: bool = False
     """Whether each process logs in to an embedded Kafka that lets it do only what it must."""
     services: Sequence[str] = tuple(SERVICES)
@@ -162,6 +166,19 @@ class Stack:
             await self.outside.control("bank", ipn_url=f"{process.url}/v1/payments/vnpay/ipn")
         await asyncio.gather(*(self.ready(process) for process in self.processes))
         self.say(f"services: {len(self.processes)} processes ready")
+        if self.watched:
+            await self.start_watcher()
+
+    async def start_watcher(self, **more: str) -> Process:
+        """Start a watcher, its made-up applicant in the register; `more` are settings of its own."""
+        person = json.loads(MADE_UP.read_text())
+        shown = {name: person[name] for name in ("id_number", "full_name", "date_of_birth")}
+        await self.outside.enter_person({**shown, "gender": "male"})
+        watcher = self._process(WATCHER, 0)
+        self.processes.append(watcher)
+        watcher.start(**more)
+        await self.ready(watcher)
+        return watcher
 
     def _process(self, service: str, number: int) -> Process:
         port = free_port()
@@ -174,8 +191,19 @@ class Stack:
             "HTTP_PORT": str(port),
             "INSTANCE": f"{service}-{number}",
         }
-        module = self.modules.get(service, f"services.{service}")
-        return Process(service, number, port, {**self.where(service), **own}, log, module)
+        if service == WATCHER:
+            module, where = "deploy.watcher", self._where_to_watch()
+        else:
+            module, where = self.modules.get(service, f"services.{service}"), self.where(service)
+        return Process(service, number, port, {**where, **own}, log, module)
+
+    def _where_to_watch(self) -> dict[str, str]:
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.ground.bootstrap_servers,
+            "KAFKA_SECURITY_PROTOCOL": self.ground.security,
+            "INTAKE_URLS": ",".join(process.url for process in self.of("intake")),
+            **self.settings,
+        }
 
     def environment(self, service: str, port: int = 1) -> dict[str, str]:
         """The whole environment of an operator's command of `service`: nothing is inherited but the search path."""

@@ -7,6 +7,7 @@
     ├── Poison           a record that nobody can read: a dead letter
     ├── Transient        an outside system did not answer properly: its task runs again later
     ├── KeyNotHere       a data key has not arrived yet: the task waits for it
+    │   └── KekNotHere   a data key lies under a key-encryption key that we were not given: 503, the task waits
     ├── KeyDestroyed     a data key was destroyed: an outcome
     ├── Conflict         somebody else wrote this dossier first: load and decide again
     ├── Fenced           somebody else heard these records first: read the positions again
@@ -103,6 +104,10 @@ class Transient(DossierError):
 
 class KeyNotHere(DossierError):
     """The dossier's data key has not arrived on the keys topic yet."""
+
+
+class KekNotHere(KeyNotHere):
+    """The dossier's data key lies under a key-encryption key that is not (yet, or any more) in secret kek."""
 
 
 class KeyDestroyed(DossierError):

@@ -123,6 +123,9 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
             "chữ số thứ năm và thứ sáu không khớp ngày sinh",
             "the fifth and sixth digits do not fit the birth date",
         ),
+        "only-synthetic": Text(
+            "chỉ dùng cho hồ sơ tự kiểm tra của hệ thống", "only for the platform's own synthetic dossiers"
+        ),
         # of steps
         "another-unit": Text(
             "cán bộ chỉ nhận hồ sơ của đơn vị mình", "an officer takes in applications of the own unit only"

@@ -4,12 +4,14 @@ STATE is its volume. The register knows the people of the first ROUNDS loads of 
 `deploy.compose.client` plays.
 """
 
+import json
 import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.demo.data import generate, write_lines
+from deploy.watcher.settings import MADE_UP
 
 PORT, CONTROL_PORT = 8080, 8081
 SECRETS = Path("/run/secrets")
@@ -37,7 +39,10 @@ def arguments(name: str, state: Path, secrets: Path) -> list[str]:
 def people(count: int) -> list[dict[str, object]]:
     """The lines of the register's file."""
     rounds = range(1, ROUNDS + 1)
-    return [person for seed in rounds for person in generate(count, datetime.now(UTC), seed).register]
+    made_up = [person for seed in rounds for person in generate(count, datetime.now(UTC), seed).register]
+    watched = json.loads(MADE_UP.read_text())
+    shown = {name: watched[name] for name in ("id_number", "full_name", "date_of_birth")}
+    return [*made_up, {**shown, "gender": "male"}]
 
 
 def main() -> None:

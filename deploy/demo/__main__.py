@@ -190,7 +190,7 @@ async def _stay(asked: argparse.Namespace) -> int:
     end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
-    async with Stack(folder, cast.register, asked.replicas, say) as stack:
+    async with Stack(folder, cast.register, asked.replicas, say, watched=True) as stack:
         say("\n".join(_where(stack)))
         say(f"up (pid {os.getpid()}); Ctrl-C ends it")
         await end.wait()

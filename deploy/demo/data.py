@@ -17,6 +17,7 @@ from typing import Any
 from shared.law.catalogue import Catalogue
 from shared.law.entries import FeeRule, Procedure
 from shared.law.loader import shipped_catalogue
+from shared.law.synthetic import AGENCY, PROCEDURE
 
 _FAMILIES = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi", "Đỗ", "Ngô")
 _MIDDLES = {"male": ("Văn", "Đức", "Minh", "Quang"), "female": ("Thị", "Thu", "Ngọc", "Kim")}
@@ -106,7 +107,8 @@ def _favour(law: Catalogue, n: int, on: date) -> FeeRule:
 
 
 def _procedure(rng: random.Random, law: Catalogue, n: int, plan: str, on: date) -> Procedure:
-    known = [version for versions in law.procedures.values() for version in versions if version.in_force(on)]
+    real = (version for versions in law.procedures.values() for version in versions if version.code != PROCEDURE)
+    known = [version for version in real if version.in_force(on)]
     if plan == "missing":
         known = [procedure for procedure in known if len(procedure.papers) > 1]
     if n % 7 == 0:
@@ -115,7 +117,8 @@ def _procedure(rng: random.Random, law: Catalogue, n: int, plan: str, on: date) 
 
 
 def _agency(rng: random.Random, law: Catalogue, rule: FeeRule | None) -> str:
-    fitting = [code for code, agency in law.agencies.items() if not rule or rule.province in (None, agency.province)]
+    real = [agency for code, agency in law.agencies.items() if code != AGENCY]
+    fitting = [agency.code for agency in real if not rule or rule.province in (None, agency.province)]
     return rng.choice(sorted(fitting))
 
 

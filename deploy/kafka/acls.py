@@ -12,8 +12,9 @@ from deploy.postgres.names import SERVICES
 from shared.topics import KEYS, TOPICS, heard_by, topic_of
 
 ADMIN = "admin"
-SUBSCRIBERS = ("subscriber",)
-"""Principals of downstream systems, which may read the public topics."""
+WATCHER = "watcher"
+SUBSCRIBERS = ("subscriber", WATCHER)
+"""Principals of downstream systems, which may read the public topics; the watcher is one of them."""
 
 
 class Resource(IntEnum):

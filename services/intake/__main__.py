@@ -1,17 +1,27 @@
 """The one-stop desk: composition root."""
 
 import sys
-from functools import partial
 
 from services.intake.api import router
 from services.intake.rules import acceptance_limit, rules
 from services.intake.settings import IntakeSettings
 from services.intake.state import EVOLVES, State
+from shared.law.catalogue import Catalogue
 from shared.law.loader import shipped_catalogue
+from shared.law.synthetic import is_synthetic
 from shared.runtime.cli import main
 from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider
 from shared.runtime.service import Service
+
+
+def _desk(law: Catalogue) -> Desk:
+    """What lists and gauges draw from a state; a synthetic dossier is counted nowhere and owed by nobody."""
+    return Desk(
+        unit=lambda state: state.intake.agency or None,
+        status=lambda state: None if is_synthetic(state.intake.agency) else state.intake.status,
+        attention_at=lambda state: None if is_synthetic(state.intake.agency) else acceptance_limit(law, state),
+    )
 
 
 def service() -> Service:
@@ -20,11 +30,7 @@ def service() -> Service:
     return Service(
         decider=Decider("intake", State(), rules(law), EVOLVES),
         settings=IntakeSettings,
-        desk=Desk(
-            unit=lambda state: state.intake.agency or None,
-            status=lambda state: state.intake.status,
-            attention_at=partial(acceptance_limit, law),
-        ),
+        desk=_desk(law),
         api=lambda resources: router(resources, law),
         makes_keys=True,
         needs_kafka=False,

@@ -20,11 +20,12 @@ from shared.law.application import Applicant, Application, Papers, Part, named_o
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
+from shared.law.synthetic import AGENCY
 from shared.runtime.decider import Command, dossier_id
 from shared.runtime.http import Body, Client, Clients, json_response, message_id, parse, read_body, refusal
 from shared.runtime.observed import DirectRoute
 from shared.runtime.reading import StateReader
-from shared.runtime.sealing import Kek, new_data_key, seal
+from shared.runtime.sealing import Keks, new_data_key, seal
 from shared.runtime.service import Resources
 
 
@@ -90,7 +91,7 @@ class IntakeApi:
     are those who may come in.
     """
 
-    def __init__(self, resources: Resources, law: Catalogue, kek: Kek, clients: Clients) -> None:
+    def __init__(self, resources: Resources, law: Catalogue, kek: Keks, clients: Clients) -> None:
         self.resources = resources
         self.door = resources.door
         self.law = law
@@ -115,8 +116,7 @@ class IntakeApi:
         found = examine(content, self.law, vietnam_date(now))
         faults = [*body.faults, *(found if isinstance(found, tuple) else ())]
         faults += _receipt_faults(content, client, now)
-        if client.unit is not None and isinstance(content, Mapping) and content.get("agency") != client.unit:
-            faults.append(Fault("/agency", "another-unit"))
+        faults += [fault for fault in _unit_faults(content, client) if fault not in faults]
         if faults or isinstance(found, tuple):
             raise refusal(faults)
         return found
@@ -213,6 +213,14 @@ class IntakeApi:
 
 def _papers(papers: Papers) -> tuple[Paper, ...]:
     return tuple(Paper.model_validate(paper.model_dump()) for paper in papers)
+
+
+def _unit_faults(content: Any, client: Client) -> list[Fault]:
+    """An officer takes in applications of the own unit only, and only its own officer synthetic ones."""
+    agency = content.get("agency") if isinstance(content, Mapping) else client.unit
+    if client.unit is not None and agency != client.unit:
+        return [Fault("/agency", "another-unit")]
+    return [Fault("/agency", "only-synthetic")] if client.unit is None and agency == AGENCY else []
 
 
 def _receipt_faults(content: Any, client: Client, now: datetime) -> list[Fault]:

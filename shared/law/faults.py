@@ -13,6 +13,7 @@ from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.codes import identity_faults
 from shared.law.entries import Procedure
+from shared.law.synthetic import AGENCY, PROCEDURE
 
 Path = tuple[str | int, ...]
 
@@ -108,6 +109,7 @@ def _content_faults(said: _Readable, catalogue: Catalogue, today: date | None) -
     filed_on = said.filed_on() or today
     yield from _procedure_faults(said, catalogue, filed_on)
     yield from _agency_faults(said.get("agency"), catalogue, filed_on)
+    yield from _synthetic_faults(said)
     group = said.get("waiver_claim", "group")
     if group is not None and group not in catalogue.groups:
         yield Fault("/waiver_claim/group", "unknown-group")
@@ -146,6 +148,13 @@ def _agency_faults(code: str | None, catalogue: Catalogue, filed_on: date | None
         yield Fault("/agency", "unknown-agency")
     elif filed_on is not None and not agency.in_force(filed_on):
         yield Fault("/agency", "agency-not-in-force")
+
+
+def _synthetic_faults(said: _Readable) -> Iterator[Fault]:
+    """One of the two reserved codes without the other, where both places can be read."""
+    agency, procedure = said.get("agency"), said.get("procedure")
+    if None not in (agency, procedure) and (agency == AGENCY) != (procedure == PROCEDURE):
+        yield Fault("/agency" if agency == AGENCY else "/procedure", "only-synthetic")
 
 
 def _paper_faults(said: _Readable, catalogue: Catalogue) -> Iterator[Fault]:

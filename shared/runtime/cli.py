@@ -1,4 +1,4 @@
-"""What an operator can type at every service: run, deadletters, heard skip, rebuild."""
+"""What an operator can type at every service: run, deadletters, heard skip, keys, rebuild."""
 
 import argparse
 import asyncio
@@ -12,8 +12,8 @@ from uuid import UUID
 import asyncpg
 import uvloop
 
-from shared.errors import Misconfigured, Unavailable
-from shared.runtime import logs, operator
+from shared.errors import KekNotHere, Misconfigured, Unavailable
+from shared.runtime import logs, operator, rewrapping
 from shared.runtime.deadletters import discard
 from shared.runtime.engine import LOST_CONNECTION, Engine
 from shared.runtime.process import serve
@@ -22,7 +22,7 @@ from shared.runtime.sealing import seal_kept
 from shared.runtime.service import Service
 from shared.runtime.settings import CommitSettings, OperatorSettings, load
 from shared.runtime.wiring import database, lone_engine
-from shared.topics import SHARDS
+from shared.topics import KEYS, SHARDS
 
 Extra = Mapping[str, Callable[[list[str]], int]]
 
@@ -65,9 +65,18 @@ def _parser(name: str, extra: Sequence[str]) -> argparse.ArgumentParser:
     one.add_argument("source", help="the writer, such as intake")
     one.add_argument("shard", type=int, choices=range(SHARDS), metavar="shard")
     one.add_argument("sequence", type=int, help="the sequence to go on from: the next one heard is this + 1")
+    _add_keys(commands)
     rebuild = commands.add_parser("rebuild", help="states rebuilt from the audit trail")
     rebuild.add_argument("--check", action="store_true", required=True, help="compare them with the live ones")
     return parser
+
+
+def _add_keys(commands: Any) -> None:
+    keys = commands.add_parser("keys", help="data keys and what they lie under").add_subparsers(
+        dest="act", required=True
+    )
+    keys.add_parser("status", help="how many lie under which key-encryption key; exit 1 while any is not the newest")
+    keys.add_parser("rewrap", help="wrap all under the newest, while services run; may be ended and typed again")
 
 
 def _add_redrive(letters: Any) -> None:
@@ -101,6 +110,8 @@ async def _operate(service: Service, settings: OperatorSettings, asked: argparse
             ("deadletters", "discard"): lambda: discard(pool, asked.id),
             ("heard", "list"): lambda: operator.list_heard(pool),
             ("heard", "skip"): lambda: _skip(service.name, pool, settings, asked),
+            ("keys", "status"): lambda: rewrapping.status(pool, settings.kek()),
+            ("keys", "rewrap"): lambda: _rewrap(service, pool, settings),
         }
         answer = await acts[asked.command, asked.act]()
     _say(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
@@ -128,6 +139,23 @@ async def _skip(
 ) -> Any:
     broker = settings.broker(service) if settings.kafka_bootstrap_servers else None
     return await operator.skip_heard(pool, asked.source, asked.shard, asked.sequence, broker)
+
+
+async def _rewrap(service: Service, pool: "asyncpg.Pool[asyncpg.Record]", settings: OperatorSettings) -> Any:
+    if not service.makes_keys:
+        raise Misconfigured(f"data keys are rewrapped at {KEYS.writer}, their one writer; {service.name} hears them")
+    try:
+        return await rewrapping.rewrap(pool, settings.kek(), _bar)
+    except KekNotHere as missing:
+        raise Misconfigured(str(missing)) from missing
+
+
+def _bar(done: int, total: int) -> None:
+    """How far it has come, on standard error: a bar for a person, lines for a file."""
+    filled = 40 if done >= total else 40 * done // total
+    end = "\r" if sys.stderr.isatty() and done < total else "\n"
+    sys.stderr.write(f"[{'#' * filled}{'.' * (40 - filled)}] {done}/{total} data keys{end}")
+    sys.stderr.flush()
 
 
 def _say(text: str) -> None:

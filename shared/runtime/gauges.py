@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.errors import KeyNotHere
+from shared.errors import KekNotHere, KeyNotHere
 from shared.lifecycle import Status
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.tasks import KEY_LATE
@@ -62,9 +62,10 @@ class Gauges:
         rows = await self.runtime.pool.fetch(
             """SELECT kind, count(*) AS pending,
                       coalesce(extract(epoch FROM min(run_at) FILTER (WHERE run_at <= now())), 0)::float AS oldest,
-                      count(*) FILTER (WHERE last_error LIKE $1 AND enqueued_at < now() - $2::interval) AS keys_late
+                      count(*) FILTER (WHERE last_error LIKE ANY($1)
+                                             AND enqueued_at < now() - $2::interval) AS keys_late
                FROM tasks GROUP BY kind""",
-            f"{KeyNotHere.__name__}:%",
+            [f"{waits.__name__}:%" for waits in (KeyNotHere, KekNotHere)],
             KEY_LATE,
         )
         counted = {row["kind"]: row for row in rows}

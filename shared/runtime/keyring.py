@@ -14,12 +14,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from shared.errors import KeyDestroyed, KeyNotHere, Unavailable
+from shared.errors import KekNotHere, KeyDestroyed, KeyNotHere, Misconfigured, Unavailable
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.in_time import DOOR_S, in_time
 from shared.runtime.kafka import Broker
 from shared.runtime.pace import rest
-from shared.runtime.sealing import Kek, WrappedKey, seal, unseal
+from shared.runtime.rewrapping import keks_in_use
+from shared.runtime.sealing import Kek, Keks, WrappedKey, seal, unseal
 from shared.runtime.sharding import shard_of
 from shared.runtime.together import Together
 from shared.topics import KEYS
@@ -36,7 +37,7 @@ class KeyRing:
     """
 
     pool: "asyncpg.Pool[asyncpg.Record]"
-    kek: Kek
+    kek: Kek | Keks
     patience_s: float = 0.0
     _awaited: dict[UUID, asyncio.Event] = field(default_factory=dict)
     _rows: "Together[UUID, asyncpg.Record]" = field(init=False)
@@ -44,13 +45,22 @@ class KeyRing:
     def __post_init__(self) -> None:
         self._rows = Together(self._of)
 
-    async def check(self) -> None:
-        """Open one stored key: with another key-encryption key the service must not start. Raises Misconfigured."""
-        row = await self.pool.fetchrow(
-            "SELECT dossier_id, kek_id, wrapped FROM data_keys WHERE wrapped IS NOT NULL LIMIT 1"
-        )
-        if row is not None:
-            self.kek.unwrap(WrappedKey(*row))
+    async def check(self, hears: bool = False) -> None:
+        """Open one stored key of each key-encryption key: with another one the service must not start. Raises
+        Misconfigured.
+
+        Nor without one that is still needed, save where keys are heard (`hears`): what is on the topic may replace the
+        stored ones, and until then their tasks wait.
+        """
+        for name in await keks_in_use(self.pool):
+            row = await self.pool.fetchrow(_ONE_UNDER, name)
+            try:
+                if row is not None:
+                    self.kek.unwrap(WrappedKey(*row))
+            except KekNotHere as missing:
+                if not hears:
+                    raise Misconfigured(f"data keys lie under {name}, which is not in secret kek") from missing
+                log.warning("keys-under-a-missing-kek", why=name)
 
     def arrived(self, dossiers: Iterable[UUID]) -> None:
         """These keys have been stored: wake who waits for them."""
@@ -60,7 +70,9 @@ class KeyRing:
                 event.set()
 
     async def data_key(self, dossier_id: UUID) -> bytes:
-        """The dossier's key. Raises KeyNotHere while it has not come, KeyDestroyed once it is gone for good."""
+        """The dossier's key. Raises KeyNotHere while it has not come or cannot be unwrapped here, KeyDestroyed once it
+        is gone for good.
+        """
         row = await self._row(dossier_id) or await self._row_soon(dossier_id)
         if row is None:
             raise KeyNotHere(f"the data key of dossier {dossier_id} has not come yet")
@@ -241,6 +253,7 @@ SOURCE = "keys"
 """The name under which `heard` remembers how far the keys topic is read."""
 
 _KEYS = "SELECT dossier_id, kek_id, wrapped, destroyed_at FROM data_keys WHERE dossier_id = ANY($1::uuid[])"
+_ONE_UNDER = "SELECT dossier_id, kek_id, wrapped FROM data_keys WHERE kek_id = $1 AND wrapped IS NOT NULL LIMIT 1"
 _STORE_KEYS = """WITH keys AS (
         INSERT INTO data_keys (dossier_id, kek_id, wrapped, destroyed_at)
         SELECT dossier_id, kek_id, wrapped, CASE WHEN wrapped IS NULL THEN now() END

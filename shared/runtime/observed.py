@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import DossierError, KeyDestroyed, KeyNotHere, Refused, Unavailable
+from shared.errors import DossierError, KekNotHere, KeyDestroyed, KeyNotHere, Refused, Unavailable
 from shared.runtime.ending import trace_only
 from shared.runtime.http import problem
 from shared.runtime.metrics import Metrics
@@ -114,6 +114,8 @@ def _refusal_of(error: Exception) -> Refused:
             return error
         case Unavailable():
             return Refused(error.code)
+        case KekNotHere():
+            return Refused("DOS-INT-503")
         case KeyNotHere() | KeyDestroyed():
             return Refused("DOS-SEC-002")
         case RequestValidationError() | HTTPException(status_code=404):

@@ -77,7 +77,7 @@ async def serve(service: Service, settings: Settings) -> None:
         if pool is not None:
             runtime = wire(service, settings, pool)
             met_another.append(runtime.guard.lost)
-            await runtime.resources.keys.check()
+            await runtime.resources.keys.check(service.hears_keys)
             await _supervise(runtime, stop)
     # Faust, stopped in the middle of its start, leaves a thread behind that would keep a drained process for ever.
     sys.stdout.flush()

@@ -6,7 +6,7 @@ Sources: NIST SP 800-38D (GCM, 96-bit nonces drawn at random); RFC 5869 (HKDF);
 
 import base64
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from shared.errors import Misconfigured
+from shared.errors import KekNotHere, Misconfigured
 
 _PREFIX = "sealed.v1."
 _NONCE_BYTES = 12
@@ -58,6 +58,42 @@ class Kek:
 
     def _about(self, dossier_id: UUID) -> bytes:
         return f"{self.name}|{dossier_id}".encode()
+
+
+class Keks:
+    """The key-encryption keys of an installation, the oldest first: the newest wraps, each unwraps what lies under it.
+
+    Raises Misconfigured if there is none, or one name for two.
+    """
+
+    def __init__(self, keks: Sequence[Kek]) -> None:
+        self._by_name = {kek.name: kek for kek in keks}
+        if not keks or len(self._by_name) < len(keks):
+            raise Misconfigured("secret kek must hold a key-encryption key, and each under a name of its own")
+        self._newest = keks[-1]
+
+    @property
+    def newest(self) -> str:
+        """The name of the one that wraps."""
+        return self._newest.name
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all."""
+        return frozenset(self._by_name)
+
+    def wrap(self, dossier_id: UUID, data_key: bytes) -> WrappedKey:
+        """`data_key` under the newest."""
+        return self._newest.wrap(dossier_id, data_key)
+
+    def unwrap(self, key: WrappedKey) -> bytes:
+        """The data key itself. Raises KekNotHere if we have not what it lies under, and Misconfigured if ours of that
+        name is another one.
+        """
+        kek = self._by_name.get(key.kek_id)
+        if kek is None:
+            raise KekNotHere(f"data key of dossier {key.dossier_id}: secret kek has no {key.kek_id}")
+        return kek.unwrap(key)
 
 
 def new_data_key() -> bytes:

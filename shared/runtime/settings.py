@@ -1,6 +1,7 @@
 """Settings that every service has. From the environment; secrets only from files, never with a default."""
 
 import base64
+import re
 import ssl
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,13 +15,15 @@ from shared.forms import form_faults
 from shared.runtime.crash import POINTS
 from shared.runtime.http import Client, Clients
 from shared.runtime.kafka import Broker, Login
-from shared.runtime.sealing import Kek, derived
+from shared.runtime.sealing import Kek, Keks, derived
 
 S = TypeVar("S", bound="KafkaSettings")
 
 _CLIENTS = TypeAdapter(list[Client])
 SERVERS = r"[^\s/]+:\d+(,[^\s/]+:\d+)*"
 AUTHORITY = "kafka_ca.pem"
+FIRST_KEK = "kek-1"
+_KEK_NAME = re.compile(r"[a-z0-9-]{1,32}")
 
 
 class KafkaSettings(BaseSettings):
@@ -86,13 +89,20 @@ class OperatorSettings(KafkaSettings):
 
     def key(self, name: str) -> bytes:
         """A secret of 32 bytes in base64. Raises Misconfigured."""
-        try:
-            key = base64.b64decode(self.secret(name), validate=True)
-        except ValueError as error:
-            raise Misconfigured(f"secret {name} is not base64") from error
-        if len(key) != 32:
-            raise Misconfigured(f"secret {name} must be 32 bytes, it has {len(key)}")
-        return key
+        return _key(name, self.secret(name))
+
+    def kek(self) -> Keks:
+        """The key-encryption keys, a line each, the oldest first: `name base64`; the first may have no name, and is
+        `kek-1`. Raises Misconfigured.
+        """
+        lines = [line.split() for line in self.secret("kek").splitlines() if line.strip()]
+        if len(lines[0]) == 1:
+            lines[0] = [FIRST_KEK, *lines[0]]
+        if any(len(line) != 2 or not _KEK_NAME.fullmatch(line[0]) for line in lines):
+            raise Misconfigured(
+                "secret kek: a line is the name of a key-encryption key, a space, and the key in base64"
+            )
+        return Keks([Kek(_key("kek", text), name) for name, text in lines])
 
     def kept_key(self) -> bytes:
         """The key of what dead letters keep of our own outcomes (AES-256-GCM), of `request_hmac_key`. Raises
@@ -125,10 +135,6 @@ class Settings(CommitSettings):
         """The key of the digests of idempotent bodies (HMAC-SHA256), of `request_hmac_key`. Raises Misconfigured."""
         return derived(self.key("request_hmac_key"), "request-bodies")
 
-    def kek(self) -> Kek:
-        """The key-encryption key. Raises Misconfigured."""
-        return Kek(self.key("kek"))
-
     def clients(self) -> Clients:
         """The clients with their tokens; only a service that lets people in has the file. Raises Misconfigured."""
         try:
@@ -140,6 +146,16 @@ class Settings(CommitSettings):
             ) from error
         except ValueError as error:
             raise Misconfigured(f"secret clients.json: {error}") from error
+
+
+def _key(secret: str, text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise Misconfigured(f"secret {secret} is not base64") from error
+    if len(key) != 32:
+        raise Misconfigured(f"secret {secret} must be 32 bytes, it has {len(key)}")
+    return key
 
 
 def load(settings: type[S], **given: Any) -> S:

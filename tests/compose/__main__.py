@@ -22,6 +22,7 @@ from urllib.request import urlopen
 
 from deploy.compose.__main__ import BROKERS, NoDocker, command, compose, ensure_secrets
 from deploy.demo.asked import BUILD
+from deploy.kafka.acls import WATCHER
 from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
 from deploy.postgres.names import SERVICES
@@ -243,10 +244,10 @@ def _watched(it: Deployment) -> None:
             with urlopen(url, timeout=5) as answer:
                 targets = json.load(answer)["data"]["activeTargets"]
             up = Counter(one["labels"]["service"] for one in targets if one["health"] == "up")
-            return len(targets) == up.total() and up == dict.fromkeys(SERVICES, it.replicas)
+            return len(targets) == up.total() and up == {**dict.fromkeys(SERVICES, it.replicas), WATCHER: 1}
 
         it.until(all_up, "every target to be up")
-        found(f"{len(SERVICES) * it.replicas} targets up")
+        found(f"{len(SERVICES) * it.replicas + 1} targets up")
 
 
 def _hardened(it: Deployment) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from deploy.compose.__main__ import BROKERS, CLUSTER
-from deploy.kafka.acls import ADMIN, SUBSCRIBERS
+from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
 from deploy.postgres.names import SERVICES
 from deploy.secrets import NEEDS
 from shared.runtime.settings import AUTHORITY
@@ -87,4 +87,4 @@ def test_prometheus_asks_for_every_service() -> None:
     config = yaml.safe_load((CLUSTER.parent / "prometheus" / "cluster.yml").read_text())
     (job,) = config["scrape_configs"]
     (names,) = job["dns_sd_configs"]
-    assert (job["job_name"], sorted(names["names"])) == ("dossier", sorted(SERVICES))
+    assert (job["job_name"], sorted(names["names"])) == ("dossier", sorted([*SERVICES, WATCHER]))

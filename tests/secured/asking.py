@@ -21,7 +21,7 @@ from shared.runtime.kafka import Broker
 from shared.topics import TOPICS, Topic
 from tests.raw import batch, record
 
-(SUBSCRIBER,) = SUBSCRIBERS
+SUBSCRIBER = SUBSCRIBERS[0]
 PRINCIPALS = (*SERVICES, SUBSCRIBER, ADMIN)
 GROUPS = (*SERVICES, "subscriber.reports", "subscribers")
 

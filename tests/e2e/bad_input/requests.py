@@ -1,5 +1,6 @@
 """Rows of requests by the wrong caller, under a wrong key, at the wrong time, or to a place that is none."""
 
+from shared.law.synthetic import AGENCY, PROCEDURE
 from tests.e2e.bad_input.answers import (
     APP_B,
     FAULTS,
@@ -36,6 +37,10 @@ CALLERS = (
     Row("a citizen who asks for the overdue", *NOT_YOU, method="GET", path="/v1/dossiers/overdue"),
     Row("an officer who files for another unit", *FAULTS, ("/agency another-unit",), client=OFFICER,
         body=but({"/agency": OTHER_UNIT})),
+    Row("a citizen who files a synthetic dossier", *FAULTS, ("/agency only-synthetic",),
+        body=but({"/agency": AGENCY, "/procedure": PROCEDURE})),
+    Row("a citizen who files with the synthetic unit", *FAULTS, ("/agency only-synthetic",),
+        body=but({"/agency": AGENCY})),
     Row("another unit's officer who accepts", *NO_DOSSIER, path=act("accept", "registered"), client=OTHER, body={}),
     Row("another unit's officer who reads", *NO_DOSSIER, method="GET", path=REGISTERED, client=OTHER),
     Row("another citizen who reads", *NO_DOSSIER, method="GET", path=REGISTERED, client=APP_B),

@@ -18,9 +18,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 _ROW = re.compile(r"^\| `(dossier_\w+)` \| ([\w, ]+|–) \|", re.MULTILINE)
 
 
-def contract() -> dict[str, frozenset[str]]:
-    """Name → labels, as the README says."""
-    rows = _ROW.findall((ROOT / "README.md").read_text())
+def contract(of: str = "Metrics") -> dict[str, frozenset[str]]:
+    """Name → labels, as the README says in the chapter of that name."""
+    chapter = (ROOT / "README.md").read_text().partition(f"\n### {of}\n")[2].partition("\n#")[0]
+    rows = _ROW.findall(chapter)
     return {name: frozenset() if labels == "–" else frozenset(labels.split(", ")) for name, labels in rows}
 
 

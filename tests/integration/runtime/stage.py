@@ -20,6 +20,7 @@ from shared.runtime.engine import Engine
 from shared.runtime.kafka import Broker
 from shared.runtime.listener import Listener
 from shared.runtime.metrics import Metrics
+from shared.runtime.sealing import WrappedKey
 from shared.runtime.tasks import Job, TaskKind, Worker
 from shared.topics import SHARDS
 from tests.integration.runtime.toy import NAME, Say, Tally, Toy, Work, Worked, name
@@ -91,6 +92,13 @@ class Stage:
             task, claim.token,
         )  # fmt: skip
         return claim
+
+    async def keep(self, keys: Sequence[WrappedKey]) -> None:
+        """Store data keys as a commit does: the relay has yet to publish them."""
+        await self.pool.executemany(
+            "INSERT INTO data_keys (dossier_id, kek_id, wrapped, published) VALUES ($1, $2, $3, false)",
+            [(key.dossier_id, key.kek_id, key.wrapped) for key in keys],
+        )
 
     async def check_store(self) -> None:
         """Every shard: positions dense from 1, the chain of `previous` unbroken, the counter at the end of it."""

@@ -17,6 +17,7 @@ from shared.law.application import Applicant, Application
 from shared.law.entries import Word
 from shared.law.faults import act_faults, examine, faults, supplement_faults
 from shared.law.loader import shipped_catalogue
+from shared.law.synthetic import AGENCY, PROCEDURE
 
 CATALOGUE = shipped_catalogue()
 TODAY = date(2026, 10, 1)
@@ -189,6 +190,21 @@ def test_a_channel_that_the_procedure_does_not_offer_is_a_fault() -> None:
     assert found(examine(body(procedure="1.000894", channel="postal"), CATALOGUE, TODAY)) == [
         ("/channel", "channel-not-offered")
     ]
+
+
+@pytest.mark.parametrize(
+    ("agency", "procedure", "faults"),
+    [
+        (AGENCY, PROCEDURE, []),
+        (AGENCY, "2.000488", [("/agency", "only-synthetic")]),
+        ("H02.15.12", PROCEDURE, [("/procedure", "only-synthetic")]),
+    ],
+)
+def test_the_unit_and_the_procedure_of_synthetic_dossiers_go_only_together(
+    agency: str, procedure: str, faults: list[tuple[str, str]]
+) -> None:
+    asked = examine(body(agency=agency, procedure=procedure), CATALOGUE, TODAY)
+    assert ([] if isinstance(asked, Application) else found(asked)) == faults
 
 
 def test_pages_are_required_where_the_fee_counts_them() -> None:
