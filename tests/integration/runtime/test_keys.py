@@ -23,6 +23,22 @@ async def test_a_service_with_another_key_encryption_key_does_not_start(stage: S
     right, wrong = Kek(os.urandom(32)), Kek(os.urandom(32))
     key = right.wrap(uuid4(), new_data_key())
     await KeyRing(stage.pool, wrong).check()
+    await stage.pool.execute(
+        "INSERT INTO data_keys (dossier_id, kek_id, wrapped) VALUES ($1, $2, $3)",
+        key.dossier_id,
+        key.kek_id,
+        key.wrapped,
+    )
+    await KeyRing(stage.pool, right).check()
+    with pytest.raises(Misconfigured):
+        await KeyRing(stage.pool, wrong).check()
+
+
+async def test_a_key_that_is_destroyed_while_it_is_on_its_way_is_told_as_destroyed_after_it(
+    ground: Ground, stage: Stage
+) -> None:
+    await empty_topics(ground)
+    key = Kek(os.urandom(32)).wrap(uuid4(), new_data_key())
     await stage.keep([key])
     async with Broker(ground.bootstrap_servers).producer(NAME) as producer:
         await producer.partitions_for(KEYS.name)
