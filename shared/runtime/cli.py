@@ -16,6 +16,7 @@ from shared.errors import KekNotHere, Misconfigured, Unavailable
 from shared.runtime import logs, operator, rewrapping
 from shared.runtime.deadletters import discard
 from shared.runtime.engine import LOST_CONNECTION, Engine
+from shared.runtime.garbage import spare_the_collector
 from shared.runtime.process import serve
 from shared.runtime.rebuild import check
 from shared.runtime.sealing import seal_kept
@@ -101,6 +102,7 @@ def _dispatch(service: Service, asked: argparse.Namespace) -> int:
 
 async def _operate(service: Service, settings: OperatorSettings, asked: argparse.Namespace) -> int:
     if asked.command == "rebuild":
+        spare_the_collector()
         return await check(service, settings, _say)
     async with database(settings, service.name, waits=False) as pool:
         acts: Mapping[tuple[str, str], Callable[[], Awaitable[Any]]] = {

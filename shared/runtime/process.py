@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -20,6 +19,7 @@ from shared.errors import Misconfigured
 from shared.runtime import crash
 from shared.runtime.consumer import KafkaConsumer
 from shared.runtime.ending import EX_SOFTWARE, trace_only
+from shared.runtime.garbage import spare_the_collector
 from shared.runtime.gauges import Gauges
 from shared.runtime.insist import insist
 from shared.runtime.kafka import STOP_S
@@ -49,24 +49,10 @@ def application(runtime: Runtime, health: Health) -> FastAPI:
     return app
 
 
-YOUNG, MIDDLE, OLD = 20_000, 20, 50
-"""When Python looks for garbage in circles: after so many new objects, and the older ones after so many looks."""
-
-
-def _spare_the_collector() -> None:
-    """What is loaded by now stays for the life of the process: it need not be searched for garbage again and again.
-
-    With Python's own thresholds (700, 10, 10) the search took a tenth of all CPU.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG, MIDDLE, OLD)
-
-
 async def serve(service: Service, settings: Settings) -> None:
     """Run one process of `service` until SIGTERM or SIGINT, or until one of its loops ends (exit 70)."""
     crash.arm(settings.crash_point)
-    _spare_the_collector()
+    spare_the_collector()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
