@@ -14,7 +14,11 @@ from shared.topics import KEYS, TOPICS, heard_by, topic_of
 ADMIN = "admin"
 WATCHER = "watcher"
 SUBSCRIBERS = ("subscriber", WATCHER)
-"""Principals of downstream systems, which may read the public topics; the watcher is one of them."""
+"""Principals of downstream systems, which may read the public topics; the watcher is one of them, and may ask the
+brokers besides how full their disks are.
+"""
+CLUSTER = "kafka-cluster"
+"""Kafka's own name for itself as a resource."""
 
 
 class Resource(IntEnum):
@@ -22,6 +26,7 @@ class Resource(IntEnum):
 
     TOPIC = 2
     GROUP = 3
+    CLUSTER = 4
 
 
 class Operation(IntEnum):
@@ -29,6 +34,7 @@ class Operation(IntEnum):
 
     READ = 3
     WRITE = 4
+    DESCRIBE = 8
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +66,8 @@ def _service(name: str) -> Iterable[Acl]:
 
 
 def _subscriber(name: str) -> Iterable[Acl]:
+    if name == WATCHER:
+        yield Acl(name, Resource.CLUSTER, CLUSTER, Operation.DESCRIBE)
     public = (topic.name for topic in TOPICS.values() if topic.public)
     yield from (Acl(name, Resource.TOPIC, topic, Operation.READ) for topic in public)
     yield Acl(name, Resource.GROUP, f"{name}.", Operation.READ, prefixed=True)

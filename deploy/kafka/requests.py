@@ -11,12 +11,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.api import RequestStruct, Response
 from aiokafka.protocol.types import (
     Array,
+    Boolean,
     CompactArray,
     CompactBytes,
     CompactString,
     Int8,
     Int16,
     Int32,
+    Int64,
     Schema,
     String,
     TaggedFields,
@@ -70,6 +72,30 @@ ALTER_SCRAM = _request(
     ),
     flexible=True,
 )  # fmt: skip
+DESCRIBE_LOG_DIRS = _request(
+    35, 4,
+    asks=Schema(
+        ("topics", CompactArray(("topic", CompactString()), ("partitions", CompactArray(Int32)), _TAGS)), _TAGS
+    ),
+    answers=Schema(
+        _THROTTLE,
+        ("error_code", Int16),
+        ("results", CompactArray(
+            ("error_code", Int16), ("log_dir", CompactString()),
+            ("topics", CompactArray(
+                ("name", CompactString()),
+                ("partitions", CompactArray(
+                    ("partition", Int32), ("size", Int64), ("lag", Int64), ("is_future", Boolean), _TAGS,
+                )),
+                _TAGS,
+            )),
+            ("total_bytes", Int64), ("usable_bytes", Int64), _TAGS,
+        )),
+        _TAGS,
+    ),
+    flexible=True,
+)  # fmt: skip
+"""With what is free on the disks (KIP-827): brokers from 3.3 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +109,8 @@ class _Ready:
         return self.struct
 
 
-async def ask(admin: AIOKafkaAdminClient, request: Any, *values: Any) -> Any:
-    """The answer to one of these requests. Raises KafkaError."""
-    return await admin._send_request(_Ready(request(*values)))
+async def ask(admin: AIOKafkaAdminClient, request: Any, *values: Any, node: int | None = None) -> Any:
+    """The answer of a broker, any or that of this number, to one of these requests. Raises KafkaError."""
+    if node is None:
+        return await admin._send_request(_Ready(request(*values)))
+    return await admin._send_request_to_node(node, _Ready(request(*values)))

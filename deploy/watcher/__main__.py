@@ -1,7 +1,7 @@
 """`python -m deploy.watcher`: every SYNTHETIC_PERIOD_S a dossier of nobody goes through the whole platform.
 
 It is a client of the desk and a subscriber of the topics, and has no other way in. /metrics tells how old the last one
-is that arrived; /readyz is green once the topics are heard.
+is that arrived, and how full the brokers' disks are; /readyz is green once the topics are heard.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from prometheus_client import generate_latest
 from deploy.demo.players import Desk
 from deploy.kafka.acls import WATCHER
 from deploy.secrets import WATCHER_TOKEN
+from deploy.watcher.disks import Disks
 from deploy.watcher.ear import Ear
 from deploy.watcher.metrics import Metrics
 from deploy.watcher.settings import WatcherSettings
@@ -43,6 +44,8 @@ async def _watch(settings: WatcherSettings) -> None:
     officer = Client(name=CLIENT, role="officer", unit=AGENCY, token=settings.secret(WATCHER_TOKEN))
     ear = Ear(settings.broker(WATCHER))
     metrics = Metrics([stage.name for stage in STAGES])
+    if settings.database_disk_bytes:
+        metrics.database_disk.set(settings.database_disk_bytes)
     applicant = settings.applicant()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         desk = Desk(http, settings.intake_urls.split(","), {CLIENT: officer})
@@ -59,6 +62,7 @@ async def _work(settings: WatcherSettings, ear: Ear, metrics: Metrics, way: Way)
     async with asyncio.TaskGroup() as work:
         work.create_task(_serve(settings, ear, metrics))
         work.create_task(ear.run())
+        work.create_task(Disks(settings.broker(WATCHER), metrics).run())
         await ear.ready.wait()
         while True:
             work.create_task(way.go())

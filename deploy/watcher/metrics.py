@@ -1,5 +1,6 @@
 """The watcher's metrics; names and labels are a contract, as those of the services are."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,10 +36,25 @@ class Metrics:
             ("outcome", "stage"),
             registry=self.registry,
         )
+        self._make_gauges_of_disks()
         self.stages = tuple(self.stages)
         for stage in self.stages:
             self.dossiers.labels("failed", stage)
         self.dossiers.labels("ok", self.stages[-1])
+
+    def _make_gauges_of_disks(self) -> None:
+        """Not a number until it is known, so that nothing is forecast from a nought."""
+        self.topic_bytes = Gauge(
+            "dossier_kafka_topic_bytes", "On all brokers' disks, every copy", ("topic",), registry=self.registry
+        )
+        self.kafka_usable = Gauge(
+            "dossier_kafka_disk_usable_bytes", "Free on the broker's disk that has the least", registry=self.registry
+        )
+        self.database_disk = Gauge(
+            "dossier_database_disk_bytes", "What the databases may take, as the operator says", registry=self.registry
+        )
+        self.kafka_usable.set(math.nan)
+        self.database_disk.set(math.nan)
 
     def arrived(self, seconds: float) -> None:
         """One has gone the whole way in so many seconds."""

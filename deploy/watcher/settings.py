@@ -24,6 +24,7 @@ class WatcherSettings(KafkaSettings):
     synthetic_period_s: float = Field(60.0, gt=0)
     synthetic_patience_s: float = Field(600.0, gt=0)
     synthetic_applicant: Path = MADE_UP
+    database_disk_bytes: int = Field(0, ge=0, description="what the five databases may take; 0: not told")
 
     def applicant(self) -> Applicant:
         """Whom a synthetic dossier is about. Raises Misconfigured."""

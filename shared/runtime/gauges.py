@@ -16,6 +16,7 @@ from shared.runtime.wiring import Runtime
 log = structlog.get_logger(__name__)
 
 EVERY_S = 5.0
+SIZE_EVERY_S = 60.0
 REST = 20
 """Counting all dossiers goes through all of them: it rests for so many times as long as it has taken."""
 
@@ -29,6 +30,7 @@ class Gauges:
     runtime: Runtime
     clock: Callable[[], float] = time.monotonic
     _count_at: float = 0.0
+    _size_at: float = 0.0
 
     async def run(self) -> None:
         """Refresh until cancelled; a lost database leaves the last values."""
@@ -45,6 +47,7 @@ class Gauges:
         await self._outbox()
         await self._tasks()
         await self._waiting()
+        await self._size()
         await self._dossiers()
 
     async def _outbox(self) -> None:
@@ -80,6 +83,16 @@ class Gauges:
         metrics.dead_letters.set(await pool.fetchval("SELECT count(*) FROM dead_letters WHERE settled_at IS NULL"))
         metrics.parked.set(await pool.fetchval("SELECT count(*) FROM states WHERE parked"))
         metrics.acceptance_overdue.set(await pool.fetchval("SELECT count(*) FROM states WHERE attention_at < now()"))
+
+    async def _size(self) -> None:
+        """Each of its files is looked at: once a minute is often enough for what grows over weeks."""
+        now = self.clock()
+        if now < self._size_at:
+            return
+        self._size_at = now + SIZE_EVERY_S
+        self.runtime.metrics.database_bytes.set(
+            await self.runtime.pool.fetchval("SELECT pg_database_size(current_database())")
+        )
 
     async def _dossiers(self) -> None:
         began = self.clock()

@@ -82,6 +82,7 @@ class Metrics:
     discrepancies = _gauge("audit_discrepancies", "Discrepancies found so far")
     loop_delay = _gauge("event_loop_delay_seconds", "How late the event loop woke, last check")
     pool_waiting = _gauge("db_pool_waiting", "Tasks that wait for a database connection")
+    database_bytes = _gauge("database_bytes", "Size of the service's database on disk")
     build = _gauge("build_info", "1, with the service's name", "service")
 
     def __init__(self, service: str) -> None:

@@ -143,6 +143,26 @@ CASES: Mapping[str, Case] = {
         {'dossier_event_loop_delay_seconds{service="audit"}': "0.6x6"},
         {'dossier_event_loop_delay_seconds{service="audit"}': "0.6 0.6 0.6 0.6 0.6 0.4 0.6"},
     ),
+    "DossierKafkaDiskForecast": Case(
+        480,
+        {"dossier_kafka_disk_usable_bytes": "1000000-110x480"},
+        {"dossier_kafka_disk_usable_bytes": "1000000-80x480"},
+    ),
+    "DossierDatabaseDiskForecast": Case(
+        480,
+        {
+            'dossier_database_bytes{service="intake",instance="a"}': "1000+60x480",
+            'dossier_database_bytes{service="intake",instance="b"}': "1000+60x480",
+            'dossier_database_bytes{service="audit"}': "1000+60x480",
+            "dossier_database_disk_bytes": "1000000x480",
+        },
+        {
+            # One database, seen by two processes, is one.
+            'dossier_database_bytes{service="intake",instance="a"}': "1000+60x480",
+            'dossier_database_bytes{service="intake",instance="b"}': "1000+60x480",
+            "dossier_database_disk_bytes": "1000000x480",
+        },
+    ),
 }
 
 

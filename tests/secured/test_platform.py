@@ -5,12 +5,13 @@ import signal
 import sys
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.kafka.acls import Acl, Operation, Resource
 from deploy.kafka.principals import ensure_users
 from deploy.local.status import status
 from deploy.waiting import until
-from shared.topics import topic_of
+from shared.topics import TOPICS, topic_of
 from tests.secured.play import SOON_S, Play, of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -81,3 +82,21 @@ async def test_a_service_whose_login_is_refused_says_so_and_goes_on_with_the_rig
         await ensure_users(admin, {"verification": right})
     await play.said(dossier, "CitizenVerified", "CitizenMismatched", "CitizenNotFound")
     assert right.encode() not in process.log.read_bytes()
+
+
+async def test_the_watcher_sees_dossiers_arrive_and_how_full_the_disks_are_with_its_own_login(play: Play) -> None:
+    watcher = await play.stack.start_watcher(SYNTHETIC_PERIOD_S="1")
+
+    async def told() -> bool:
+        async with play.stack.http.get(f"{watcher.url}/metrics") as answer:
+            samples = [one for family in text_string_to_metric_families(await answer.text()) for one in family.samples]
+        arrived = sum(one.value for one in samples if one.labels.get("outcome") == "ok")
+        topics = {one.labels["topic"] for one in samples if one.name == "dossier_kafka_topic_bytes"}
+        return arrived > 0 and topics == TOPICS.keys()
+
+    try:
+        await until(told, seconds=SOON_S, what="a synthetic dossier to arrive, and the disks to be told")
+    finally:
+        watcher.signal(signal.SIGTERM)
+        await watcher.ended()
+        play.stack.processes.remove(watcher)

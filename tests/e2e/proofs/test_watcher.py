@@ -3,6 +3,7 @@
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from shutil import disk_usage
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ from deploy.stack import Process
 from deploy.waiting import until
 from deploy.watcher.way import STAGES
 from shared.law.synthetic import AGENCY, PROCEDURE
+from shared.topics import TOPICS, topic_of
 from tests.e2e.proofs.play import SOON_S, Play
 from tests.e2e.proofs.test_metrics import contract, exported
 
@@ -116,9 +118,22 @@ async def test_while_a_service_is_stopped_the_age_grows_and_the_stage_is_told(
 
 
 async def test_what_the_readme_promises_of_the_watcher_is_exported_and_nothing_else(play: Play) -> None:
-    async with watcher(play):
+    async with watcher(play, DATABASE_DISK_BYTES="1000000000"):
+
+        async def told() -> bool:
+            return bool((await exported(play, "watcher"))["dossier_kafka_topic_bytes"].samples)
+
+        await until(told, seconds=SOON_S, what="the sizes of the topics")
         found = await exported(play, "watcher")
     labels = {name: {frozenset(sample.labels) for sample in metric.samples} for name, metric in found.items()}
     assert labels == {name: {labels} for name, labels in contract("Metrics of the watcher").items()}
     stages = {sample.labels["stage"] for sample in found[ENDED].samples}
     assert stages == {stage.name for stage in STAGES}
+    sizes = {sample.labels["topic"]: sample.value for sample in found["dossier_kafka_topic_bytes"].samples}
+    assert sizes.keys() == TOPICS.keys()
+    assert sizes[topic_of("intake")] > 0
+    (usable,) = found["dossier_kafka_disk_usable_bytes"].samples
+    free = disk_usage(play.stack.directory).free
+    assert 0.5 * free < usable.value < 2 * free, "of the very disk, whoever else writes to it"
+    (may_take,) = found["dossier_database_disk_bytes"].samples
+    assert may_take.value == 1_000_000_000

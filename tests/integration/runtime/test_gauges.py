@@ -11,7 +11,7 @@ from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from shared.errors import KeyNotHere
 from shared.runtime.commit import Desk
-from shared.runtime.gauges import REST, Gauges
+from shared.runtime.gauges import REST, SIZE_EVERY_S, Gauges
 from shared.runtime.service import Service
 from shared.runtime.tasks import KEY_LATE, Job
 from shared.runtime.wiring import Runtime, waiting, wire
@@ -151,3 +151,22 @@ async def test_counting_the_dossiers_rests_the_longer_the_longer_it_takes(
     assert await told_after_one_more(1) == 1, "counted again too soon"
     clock.at += 2
     assert await told_after_one_more(2) == 3
+
+
+async def test_the_size_of_the_database_is_told_as_it_was_a_minute_ago_at_most(
+    ground: Ground, module_databases: Databases, stage: Stage
+) -> None:
+    process, clock = wire(counting(stage), settings(ground, module_databases), stage.pool), Clock()
+    gauges = Gauges(process, clock)
+    await gauges.refresh()
+    first = value(process, "dossier_database_bytes")
+    assert first is not None
+    await stage.admin.execute("CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
+    await gauges.refresh()
+    assert value(process, "dossier_database_bytes") == first, "asked again too soon"
+    clock.at += SIZE_EVERY_S
+    await gauges.refresh()
+    assert value(process, "dossier_database_bytes") == await stage.admin.fetchval(
+        "SELECT pg_database_size(current_database())"
+    )
+    assert (value(process, "dossier_database_bytes") or 0) > first + 5_000_000
