@@ -1,8 +1,7 @@
 """One attempt at making a batch true: load, decide, write. Nothing is locked while it decides.
 
-Three round trips in the usual case: what is remembered, what is written (`commit_batch`, a transaction of its own),
-and the connection's own. Where more has to be said in the same transaction (a running number, a dead letter) one is
-opened around it.
+Two round trips in the usual case: what is remembered, and what is written (`commit_batch`, a transaction of its own).
+Where more has to be said in the same transaction (a running number, a dead letter), one is opened around it.
 """
 
 import hmac
