@@ -88,3 +88,8 @@ def test_prometheus_asks_for_every_service() -> None:
     (job,) = config["scrape_configs"]
     (names,) = job["dns_sd_configs"]
     assert (job["job_name"], sorted(names["names"])) == ("dossier", sorted([*SERVICES, WATCHER]))
+
+
+def test_whoever_may_read_by_default_may_read_in_the_cluster_too() -> None:
+    told = FILE["services"]["init"]["environment"]["KAFKA_SUBSCRIBERS"]
+    assert told == f"${{KAFKA_SUBSCRIBERS:-{','.join(SUBSCRIBERS)}}}"
