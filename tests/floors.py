@@ -4,8 +4,8 @@
 test is an error, so that a renamed folder cannot pass unseen; only a floor whose folder is absent is left out, and says
 so.
 
-Two run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: integration and e2e
-one after the other, beside them all others; each of these prints what it said when it has ended.
+Two run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: the longest first,
+and whoever has ended takes the next. The first one prints as it goes, each other what it said when it has ended.
 
 A floor that takes longer than `_SECONDS` is told to stop as by Ctrl-C, and ended with all that it started if it does
 not; the test that ran is named.
@@ -74,11 +74,11 @@ def main(wanted: Sequence[str]) -> int:
 def _run_all(floors: Sequence[str]) -> list[Outcome]:
     if not set(floors) & set(_LONG):
         return [_run(floor) for floor in floors]
-    with ThreadPoolExecutor(1) as beside:
-        others = {floor: beside.submit(_FLOORS[floor], floor, True) for floor in floors if floor not in _LONG}
-        outcomes = {floor: _run(floor) for floor in floors if floor in _LONG}
-        outcomes |= {floor: future.result() for floor, future in others.items()}
-    return [outcomes[floor] for floor in floors]
+    first, *others = sorted(floors, key=_LONGEST_FIRST.index)
+    print(f"== {first}, and beside it {', '.join(others)}", flush=True)
+    with ThreadPoolExecutor(2) as pool:
+        begun = {floor: pool.submit(_FLOORS[floor], floor, floor != first) for floor in (first, *others)}
+        return [begun[floor].result() for floor in floors]
 
 
 def _run(floor: str) -> Outcome:
@@ -192,6 +192,10 @@ _FLOORS: Mapping[str, Run] = {
 _FOLDERS = {"e2e": "e2e/proofs", "bad-input": "e2e/bad_input", "kills": "chaos"}
 """Where a floor lies, if not in the folder of its name."""
 _LONG = ("integration", "e2e")
+_LONGEST_FIRST = (
+    "e2e", "integration", "kills", "bad-input", "secured", "unit", "contract", "types", "architecture", "lint",
+    "cluster",
+)  # fmt: skip
 _ASKED_FOR = {"cluster"}
 """Runs only if it is named: its three brokers take a minute of both cores."""
 

@@ -129,7 +129,7 @@ async def test_the_readmes_table_has_every_command() -> None:
     acts = {" ".join(command.split()[1:3]) for command in TYPED}
     assert acts == {
         "deadletters list", "deadletters show", "deadletters redrive", "deadletters discard", "heard list",
-        "heard skip", "rebuild --check", "verify",
+        "heard skip", "keys rewrap", "keys status", "rebuild --check", "verify",
     }  # fmt: skip
 
 
