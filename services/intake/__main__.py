@@ -3,7 +3,7 @@
 import sys
 
 from services.intake.api import router
-from services.intake.rules import acceptance_limit, rules
+from services.intake.rules import acceptance_limit, drawn, rules
 from services.intake.settings import IntakeSettings
 from services.intake.state import EVOLVES, State
 from shared.law.catalogue import Catalogue
@@ -28,7 +28,7 @@ def service() -> Service:
     """The desk, with the catalogue that ships with it."""
     law = shipped_catalogue()
     return Service(
-        decider=Decider("intake", State(), rules(law), EVOLVES),
+        decider=Decider("intake", State(), rules(law), EVOLVES, drawn),
         settings=IntakeSettings,
         desk=_desk(law),
         api=lambda resources: router(resources, law),

@@ -97,7 +97,7 @@ class IntakeApi:
         self.law = law
         self.kek = kek
         self.clients = clients
-        self.states = StateReader(resources.pool, State)
+        self.states = StateReader(resources.pool, State, resources.readable)
 
     async def submit(self, request: Request) -> Response:
         """Take in an application: 201 with id, code and acceptance limit."""

@@ -30,7 +30,7 @@ from shared.events.base import MAX_APPLICANT_VERSION, Actor, Event, Model
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.clock import WORKING_DAY, accept_by, add_working_time, due_at, verdict
-from shared.law.codes import code_of, series_of
+from shared.law.codes import code_of, parse_code, series_of
 from shared.lifecycle import LABELS, Status, allowed
 from shared.runtime.decider import Decision, Message, Numbered, Rule
 
@@ -67,6 +67,14 @@ def on_submit(law: Catalogue, state: State, asked: Message[SubmitDossier]) -> De
         )
 
     return Decision((Numbered(series, submitted),))
+
+
+def drawn(event: Event) -> tuple[str, int] | None:
+    """The series and the running number in an event's code, so that no code is given twice after a restore."""
+    if not isinstance(event, said.DossierSubmitted):
+        return None
+    code = parse_code(event.code)
+    return code.series, code.number
 
 
 def on_correct(law: Catalogue, state: State, asked: Message[CorrectApplicant]) -> Decision:

@@ -54,7 +54,9 @@ def _mails(state: State, owed: tuple[Owed, ...]) -> Decision:
     recipient = state.recipient
     if recipient is None:
         return NOTHING
-    return Decision(tasks=tuple(Task("send-mail", SendMail(owed=one, recipient=recipient)) for one in owed))
+    # What is out already was sent before a restore: heard again in another order, it would bear another task's id.
+    left = [one for one in owed if one.about not in state.notification.done]
+    return Decision(tasks=tuple(Task("send-mail", SendMail(owed=one, recipient=recipient)) for one in left))
 
 
 def on_taken(state: State, outcome: Message[MailTaken]) -> Decision:

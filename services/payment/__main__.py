@@ -4,7 +4,7 @@ import sys
 
 from services.payment.api import router
 from services.payment.gateways import Vnpay
-from services.payment.rules import HEARS
+from services.payment.rules import HEARS, owed
 from services.payment.settings import PaymentSettings
 from services.payment.state import EVOLVES, State
 from services.payment.tasks import kinds
@@ -24,7 +24,7 @@ def service() -> Service:
     """Payment with the catalogue that ships with it and the real bank."""
     law = shipped_catalogue()
     return Service(
-        decider=Decider("payment", State(), HEARS, EVOLVES),
+        decider=Decider("payment", State(), HEARS, EVOLVES, owed=owed),
         settings=PaymentSettings,
         tasks=lambda resources: kinds(law, resources.keys, _platform(resources)),
         api=lambda resources: router(resources.door, resources.metrics, _platform(resources)),

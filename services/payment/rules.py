@@ -105,22 +105,29 @@ def on_fee_found(state: State, outcome: Message[FeeFound]) -> Decision:
 
 
 def _settle(state: State, message: Message[Any]) -> Decision:
-    """Nothing to pay, a waiver (F2; F3: no residue), or a request for payment after any reduction; each once, and
-    nothing of a dossier that was refused meanwhile.
+    """Nothing to pay, a waiver (F2; F3: no residue), or a request for payment after any reduction; each said once, and
+    nothing of a dossier that was refused meanwhile. The page may be signed twice; it is told once.
     """
     account, filing = state.payment, state.intake
     if filing is None or filing.refused or account.kind == "none":
         return NOTHING
-    if account.settled or account.reduced or account.reference:
+    if account.settled or account.reference:
         return NOTHING
     favour, claim = account.favour, filing.waiver_claim
     if account.kind == "waiver" and favour is not None and claim is not None:
         return Decision((said.FeeWaived(favour=favour, evidence_sha256=claim.evidence_sha256),))
     pay = _open_payment(account.total_vnd, filing, message)
-    if account.kind == "reduction" and favour is not None and claim is not None:
+    if account.kind == "reduction" and not account.reduced and favour is not None and claim is not None:
         reduced = said.FeeReduced(favour=favour, evidence_sha256=claim.evidence_sha256, total_vnd=account.total_vnd)
         return Decision((reduced,), (pay,))
     return Decision(tasks=(pay,))
+
+
+def owed(state: State, last: Message[Any]) -> tuple[Task, ...]:
+    """The page that an assessed fee waits for: it is ordered by the outcome of a task, which nobody tells twice."""
+    if state.payment.kind is None or not state.identity_verified:
+        return ()
+    return _settle(state, last).tasks
 
 
 def _open_payment(amount_vnd: int, filing: Filing, message: Message[Any]) -> Task:

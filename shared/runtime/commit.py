@@ -114,7 +114,7 @@ class Commit:
 
     async def write(self) -> None:
         """Everything that the batch makes true, in one go."""
-        self.rows = [self._row(one) for draft in self.drafts for one in draft.said if not one.stored]
+        self.rows = [self._row(one) for draft in self.drafts for one in draft.said]
         changed = [work for work in self.work.values() if work.steps]
         tasks, answers = self._tasks(), self._answers()
         batch = Batch(
@@ -126,7 +126,7 @@ class Commit:
         self.enqueued = bool(tasks)
 
     async def _number(self) -> None:
-        waiting = [one for draft in self.drafts for one in draft.said if one.numbered and not one.stored]
+        waiting = [one for draft in self.drafts for one in draft.said if one.numbered]
         if not waiting:
             return
         waiting.sort(key=lambda one: one.numbered.series if one.numbered else "")

@@ -59,18 +59,35 @@ class Decision:
 
 NOTHING = Decision()
 
+
+def not_numbered(event: Event) -> tuple[str, int] | None:
+    """Of a service whose events bear no running numbers."""
+    return None
+
+
+def owes_nothing(state: Any, last: Message[Event]) -> tuple[Task, ...]:
+    """Of a service all of whose tasks come of messages that it hears, and hears again after a restore."""
+    return ()
+
+
 Rule = Callable[[Any, Message[Any]], Decision]
 Evolve = Callable[[Any, Message[Any]], Any]
 
 
 @dataclass(frozen=True)
 class Decider(Generic[S]):
-    """One service's pure half: an empty state, the rules by what they answer, the folds by event class."""
+    """One service's pure half: an empty state, the rules by what they answer, the folds by event class.
+
+    For events that are taken back after a restore: `drawn` reads the series and running number that one bears; `owed`
+    are the tasks that a state needs after `last`, its last event, if no message that is heard again orders them.
+    """
 
     name: str
     empty: S
     rules: Mapping[type[Model], Rule]
     folds: Mapping[type[Event], Evolve] = field(default_factory=dict)
+    drawn: Callable[[Event], tuple[str, int] | None] = not_numbered
+    owed: Callable[[Any, Message[Event]], tuple[Task, ...]] = owes_nothing
 
     def evolve(self, state: S, event: Message[Event]) -> S:
         """Fold one event, heard or our own, into the state. Unknown events change nothing; it cannot fail."""

@@ -1,13 +1,13 @@
 """Is this database as far as its own topic? One that was restored from an older backup must not commit.
 
 Before the first commit and after every lost connection, the ends of the shards are compared with the last events on the
-service's own topic. Behind: positions would be given twice, so nothing is committed until an operator has restored the
-missing events. Ahead is normal (the relay has yet to publish); a topic that lost its tail, of events or of keys, is
-published again.
+service's own topic. Behind: positions would be given twice, so nothing is committed until the missing events are taken
+back from there; a topic that does not continue the store (a fork, a hole) stays refused. Ahead is normal (the relay has
+yet to publish); a topic that lost its tail, of events or of keys, is published again.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -110,9 +110,17 @@ class _Ends:
     asked: bool = True
 
 
+TakeBack = Callable[[Mapping[int, int], Callable[[int, int], None]], Awaitable[None]]
+"""Takes back what shards (shard → end on the topic) lack, telling how many of how many; raises as `TakingBack.run`."""
+
+
 @dataclass
 class RestoreGuard:
-    """Refuses commits until the comparison has been made; `known` are the highest positions that we ever saw."""
+    """Refuses commits until the comparison has been made; `known` are the highest positions that we ever saw.
+
+    `take_back` is for processes of the service; an operator's command leaves it to them. `tell_behind` hears how many
+    events the store lacks.
+    """
 
     service: str
     pool: "asyncpg.Pool[asyncpg.Record]"
@@ -123,13 +131,18 @@ class RestoreGuard:
     checked: bool = False
     reason: str = "the store has not been compared with its topic yet"
     hears: Sequence[str] = ()
+    behind: bool = False
+    take_back: TakeBack | None = None
+    tell_behind: Callable[[int], object] = lambda events: None
     _upto: Mapping[int, int] = field(default_factory=dict)
     _losses: int = 0
+    _doubt: bool = True
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def lost(self) -> None:
         """The database connection was lost: it may come back as an older one."""
         self.checked = False
+        self._doubt = True
         self._losses += 1
 
     def saw(self, ends: Mapping[int, int]) -> None:
@@ -145,6 +158,13 @@ class RestoreGuard:
             raise Unavailable("the store has yet to be compared with its topic")
         known = self.known or {}
         return {shard: known.get(shard, 0) for shard in shards}
+
+    def readable(self) -> None:
+        """Raises Unavailable while what is read may be older than what people were told. While Kafka is down nobody can
+        say, and what is there is shown.
+        """
+        if self.behind or self._doubt:
+            raise Unavailable(self.reason or "the store has yet to be compared with its topic")
 
     async def run(self) -> None:
         """Compare as soon as both sides answer, and whenever it is due again. Raises Misconfigured if the topic does
@@ -187,10 +207,13 @@ class RestoreGuard:
         ends = await self._ends(asked_of_kafka, shards)
         heads = {row["shard"]: row["next_position"] - 1 for row in await self.pool.fetch("SELECT * FROM shards")}
         behind = {shard: end for shard, end in ends.events.items() if heads[shard] < end}
+        self.tell_behind(sum(end - heads[shard] for shard, end in behind.items()))
+        self.behind, self._doubt = bool(behind), False
         if behind:
-            log.critical("store-behind-topic", shards=behind)
             self.lost()
-            raise self._refuse(f"the store is older than its topic in shards {sorted(behind)}: restore it, see README")
+            await self._mend(behind, asked=ends.asked)
+            await self._compare(asked_of_kafka, shards)
+            return
         if ends.asked:
             await self._publish_again(published, ends.events)
             await self._publish_keys_again(keys, ends.keys)
@@ -199,6 +222,25 @@ class RestoreGuard:
             return  # what is not compared yet is no ground for a commit
         # A connection lost meanwhile may have led to yet another server: compared once more.
         self.known, self.checked, self.reason = _higher(heads, ends.events), losses == self._losses, ""
+
+    async def _mend(self, behind: Mapping[int, int], asked: bool) -> None:
+        """Take back what is missing. Raises Unavailable with the reason if that cannot be, or not now."""
+        older = f"the store is older than its topic in shards {sorted(behind)}"
+        log.critical("store-behind-topic", shards=behind)
+        if self.take_back is None or not asked:
+            raise self._refuse(f"{older}: its processes take back what is missing once Kafka answers")
+        self.reason = f"{older}: taking back begins"
+        try:
+            await self.take_back(behind, self._tell_progress)
+        except KafkaError as lost:
+            raise self._refuse(f"{older}: waiting for Kafka, to take back what is missing") from lost
+        except Unavailable as refused:
+            log.critical("cannot-take-back", why=str(refused))
+            raise self._refuse(f"{older}, which cannot be taken back: {refused}") from refused
+
+    def _tell_progress(self, done: int, wanted: int) -> None:
+        self.reason = f"taking back events from the topic: {done} of {wanted}"
+        self.tell_behind(wanted - done)
 
     async def _published(self) -> Mapping[int, int]:
         return {row["shard"]: row["published"] for row in await self.pool.fetch("SELECT * FROM relay")}
@@ -226,6 +268,7 @@ class RestoreGuard:
                 raise
             raise self._refuse(str(vanished)) from vanished  # a broker that still loads knows no topic either
         except (KafkaError, OSError, TimeoutError) as lost:
+            self._doubt = False
             if self.known is None or asked_of_kafka:
                 because = f" ({words})" if (words := refusal(lost)) else ""
                 raise self._refuse(f"waiting for Kafka, to compare the store with its topic{because}") from lost

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
@@ -168,6 +168,26 @@ async def unpublish_keys(pool: "asyncpg.Pool[asyncpg.Record]", lost: Sequence[tu
     )
 
 
+async def take_back_keys(pool: "asyncpg.Pool[asyncpg.Record]", reader: AIOKafkaConsumer) -> int:
+    """Read the whole keys topic into the table of the service that makes keys; returns how many keys there are. One
+    that is yet to be published is newer than the topic's, a destroyed one stays destroyed. Raises KafkaError.
+    """
+    partitions = [TopicPartition(KEYS.name, partition) for partition in range(KEYS.partitions)]
+    reader.assign(partitions)
+    ends = await reader.end_offsets(partitions)
+    await reader.seek_to_beginning(*partitions)
+    found, waiting = 0, {tp for tp in partitions if await reader.position(tp) < ends[tp]}
+    while waiting:
+        got = await reader.getmany(*waiting, timeout_ms=1000, max_records=1000)
+        placed = {row[0]: (row, one) for some in got.values() for one in some if (row := _row(one)) is not None}
+        rows = _settled(row for some in got.values() for row in map(_row, some))
+        places = [(placed[row[0]][1].partition, placed[row[0]][1].offset) for row in rows]
+        await pool.execute(_TAKE_BACK_KEYS, *_turned(rows, 3), *_turned(places, 2))
+        found += len(rows)
+        waiting = {tp for tp in waiting if await reader.position(tp) < ends[tp]}
+    return found
+
+
 def _value(row: asyncpg.Record) -> bytes | None:
     """A wrapped key as it travels; null (a tombstone on the compacted topic) means destroyed."""
     if row["wrapped"] is None:
@@ -265,6 +285,15 @@ _STORE_KEYS = """WITH keys AS (
     FROM unnest($4::smallint[], $5::bigint[], $6::uuid[]) AS p(shard, next_offset, last)
     ON CONFLICT (source, shard) DO UPDATE SET next_offset = excluded.next_offset, last_event_id = excluded.last_event_id
     WHERE heard.next_offset < excluded.next_offset"""
+_TAKE_BACK_KEYS = """INSERT INTO data_keys (dossier_id, kek_id, wrapped, destroyed_at, published_partition,
+                                           published_offset)
+    SELECT dossier_id, kek_id, wrapped, CASE WHEN wrapped IS NULL THEN now() END, n, lies
+    FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::smallint[], $5::bigint[])
+         AS k(dossier_id, kek_id, wrapped, n, lies)
+    ON CONFLICT (dossier_id) DO UPDATE SET kek_id = excluded.kek_id, wrapped = excluded.wrapped,
+        destroyed_at = excluded.destroyed_at, published_partition = excluded.published_partition,
+        published_offset = excluded.published_offset
+    WHERE data_keys.destroyed_at IS NULL AND (data_keys.published OR excluded.wrapped IS NULL)"""
 _FORGET_PLACE = "UPDATE heard SET next_offset = 0, last_event_id = NULL WHERE source = $1 AND shard = $2"
 
 

@@ -71,6 +71,8 @@ class Metrics:
     dead_letters = _gauge("dead_letters_open", "Dead letters that wait for an operator")
     parked = _gauge("parked_dossiers", "Dossiers that wait behind a dead letter")
     gaps = _gauge("sequence_gaps", "Writers' shards that stopped at a gap or fork")
+    behind = _gauge("store_behind_events", "Own events on the topic that the store lacks, 0 when whole")
+    taken_back = _counter("events_taken_back", "Own events taken back from the topic after a restore")
     conflicts = _counter("conflicts", "Commits decided again because another writer was first")
     bank_reports_refused = _counter(
         "bank_reports_refused", "Signed or unsigned callbacks of the bank that were refused; see the log", "reason"

@@ -3,7 +3,7 @@
 import base64
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -72,8 +72,12 @@ def page_asked(cursor: str | None, limit: str | None) -> tuple[Place, int]:
 class StateReader(Generic[S]):
     """Reads states of type `model` from the service's own database. Raises Unavailable if it does not answer."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", model: type[S]) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", model: type[S], readable: Callable[[], object] = lambda: None
+    ) -> None:
+        """`readable` raises Unavailable while the database may be an older one, restored."""
         self._pool = pool
+        self._readable = readable
         self._model = model
 
     async def one(self, dossier_id: UUID) -> S | None:
@@ -95,6 +99,7 @@ class StateReader(Generic[S]):
         return Page(states, more, counted["total"])
 
     async def _fetch(self, query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
+        self._readable()
         try:
             return await in_time(self._pool.fetch(query, *arguments), DOOR_S)
         except (TimeoutError, *LOST_CONNECTION) as lost:

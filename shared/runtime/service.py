@@ -22,7 +22,7 @@ from shared.runtime.tasks import TaskKind
 @dataclass(frozen=True)
 class Resources:
     """What a running process lends to its service's rooms. Whoever hears beside the engine notes its `progress`, and
-    tells `lost` when the database does not answer.
+    tells `lost` when the database does not answer. `readable` raises Unavailable while the store may be an older one.
     """
 
     settings: Any
@@ -34,6 +34,7 @@ class Resources:
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     progress: Progress = field(default_factory=Progress)
     lost: Callable[[], None] = lambda: None
+    readable: Callable[[], None] = lambda: None
 
 
 def no_tasks(resources: Resources) -> Mapping[str, TaskKind]:

@@ -71,6 +71,10 @@ async def ring(payload: Model) -> Outcome:
     return payload
 
 
+def nothing_lacks() -> None:
+    """For a worker that runs without a guard, in tests."""
+
+
 @dataclass
 class Worker:
     """Runs one service's tasks, `room` at a time for each outside system.
@@ -93,6 +97,8 @@ class Worker:
     breakers: dict[str, Breaker] = field(default_factory=dict)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
     busy: Counter[str | None] = field(default_factory=Counter)
+    whole: Callable[[], object] = nothing_lacks
+    """Raises Unavailable while the store may be an older one, which holds tasks that were done after its backup."""
     retired: bool = False
     _taken_back: bool = False
     _short: bool = False
@@ -121,9 +127,10 @@ class Worker:
             began = clock()
             self._wake.clear()
             try:
+                self.whole()
                 await self._take_back()
                 claimed = await self._claim_round()
-            except LOST_CONNECTION as lost:
+            except (Unavailable, *LOST_CONNECTION) as lost:
                 log.warning("tasks-interrupted", why=type(lost).__name__)
                 claimed = 0
             await rest(clock() - began)
@@ -159,6 +166,9 @@ class Worker:
         rooms = {dependency: self._room(dependency) for dependency in self._groups()}
         open_ = {dependency: room for dependency, room in rooms.items() if room > 0}
         rows = await self._claim(open_) if open_ else ()
+        if rows:
+            # The claim may have met an older database. Then what it got is let go, and its lease runs out.
+            self.whole()
         taken = Counter(self.kinds[row["kind"]].dependency for row in rows)
         self._short = any(taken[dependency] >= room for dependency, room in rooms.items())
         for row in rows:

@@ -27,6 +27,7 @@ from shared.runtime.relay import Relay
 from shared.runtime.sealing import Kek, seal_kept
 from shared.runtime.service import Resources, Service
 from shared.runtime.settings import OperatorSettings, Settings
+from shared.runtime.taking_back import TakingBack
 from shared.runtime.tasks import Worker
 from shared.topics import KEYS, heard_by, topic_of
 
@@ -142,7 +143,11 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     hears = [topic.name for topic in heard_by(service.name)]
     keys_topic = [KEYS.name] if service.makes_keys or service.hears_keys else []
     watch = Watch(broker, service.name, [topic_of(service.name), *hears, *keys_topic], service.name)
-    guard = RestoreGuard(service.name, pool, broker, service.makes_keys, hears=hears)
+    taking_back = TakingBack(service.decider, pool, broker, metrics, service.desk, service.makes_keys)
+    guard = RestoreGuard(
+        service.name, pool, broker, service.makes_keys, hears=hears,
+        take_back=taking_back.run, tell_behind=metrics.behind.set,
+    )  # fmt: skip
     relay = Relay(service.name, pool, broker, metrics, service.makes_keys, guard.again, settings.instance)
     engine = _engine(service, settings, metrics, guard)
     batcher = Batcher(engine.handle)
@@ -150,10 +155,11 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     patience = KEY_PATIENCE_S if service.hears_keys else 0.0
     keys = KeyRing(pool, settings.kek() if holds_keys else Kek(bytes(32), "none"), patience)
     door = Door(batcher, settings.body_key())
-    resources = Resources(settings, pool, keys, door, metrics, lost=guard.lost)
+    resources = Resources(settings, pool, keys, door, metrics, lost=guard.lost, readable=guard.readable)
     worker = Worker(
         service.tasks(resources), pool, batcher, metrics,
         settings.task_room, settings.task_lease_s, settings.instance,
+        whole=partial(guard.seen, ()),
     )  # fmt: skip
     engine.on_committed = partial(_committed, relay, worker)
     listener = Listener(service.name, pool, engine, broker, metrics, progress=resources.progress)

@@ -23,7 +23,6 @@ class Said:
     caused_by: UUID
     data: bytes = b""
     numbered: Numbered | None = None
-    stored: bool = False
     traceparent: str | None = None
 
 
@@ -56,8 +55,8 @@ class Work:
         self.base = self.state
 
     def take(self, item: Item, answered: Sequence[Message[Event]]) -> Draft:
-        """Decide one item. `answered` are events already stored because of it:
-        they are folded, nothing is said again.
+        """Decide one item. `answered` are events already stored because of it: they were folded when they were stored,
+        so nothing is said again, and only what was heard is folded.
         """
         if self.parked and not item.redriven:
             return self._wait(item)
@@ -76,12 +75,25 @@ class Work:
             raise AssertionError("only a readable message is decided")
         heard = [message] if isinstance(message.body, Event) else []
         state = self._folded_into(self.state, heard)
+        if answered:
+            return self._answer_again(item, message, state, heard)
         decision = self.decider.decide(state, message)
-        said = self._stored(answered) or self._say(item, message, decision)
+        said = self._say(item, message, decision)
         self.state = self._folded_into(state, [one.message for one in said])
         self.folded += [*heard, *said]
         self.steps += 1
         return Draft(item, Handled("ok"), said, decision.tasks)
+
+    def _answer_again(self, item: Item, message: Message[Any], state: Any, heard: Sequence[Message[Any]]) -> Draft:
+        """What the state, which knows the answer already, still has to be done; a command it may be past."""
+        try:
+            tasks = self.decider.decide(state, message).tasks
+        except Refused:
+            tasks = ()
+        self.state = state
+        self.folded += heard
+        self.steps += 1
+        return Draft(item, Handled("ok"), tasks=tasks)
 
     def _folded_into(self, state: Any, events: Sequence[Message[Any]]) -> Any:
         for event in events:
@@ -96,10 +108,6 @@ class Work:
         body = event.build(LONGEST_NUMBER) if isinstance(event, Numbered) else event
         said = Message(event_id(message.id, self.decider.name, n), self.dossier_id, message.at, body)
         return Said(said, message.id, _wire(body), numbered, traceparent=item.traceparent)
-
-    @staticmethod
-    def _stored(answered: Sequence[Message[Event]]) -> list[Said]:
-        return [Said(event, event.id, stored=True) for event in answered]
 
     def _wait(self, item: Item) -> Draft:
         if item.request:
