@@ -9,8 +9,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from deploy.local.server import Server
@@ -19,6 +17,7 @@ from deploy.stack import Process
 from deploy.waiting import until
 from shared.topics import SHARDS, topic_of
 from tests.chaos.level import Look
+from tests.chaos.restoring import NeverLevel, take_backup
 from tests.chaos.schedule import Fault
 from tests.chaos.stage import Stage, faketime, fill
 
@@ -425,12 +424,14 @@ def cut_tail(partition: Path, share: float) -> int:
 @asynccontextmanager
 async def _restore(hands: Hands, fault: Fault) -> Done:
     """A backup before the fault's seconds under load, and at their end that backup in the place of the database."""
-    if find_spec("tests.chaos.restoring") is None:
-        raise NotDone("a restored service does not take its missing events back yet")
-    restoring = import_module("tests.chaos.restoring")
-    backup = await restoring.take_backup(hands.stage, fault.service)
+    backup = await take_backup(hands.stage, fault.service)
     yield
-    await backup.restore()
+    try:
+        hands.notes.append(f"{await backup.restore()} events to take back")
+    except NeverLevel as never:
+        raise NotDone(str(never)) from never
+    finally:
+        await hands.again(*hands.stage.of(fault.service))
 
 
 FAULTS: Mapping[str, Callable[[Hands, Fault], AbstractAsyncContextManager[None]]] = {

@@ -108,6 +108,17 @@ CASES: Mapping[str, Case] = {
         {'dossier_sequence_gaps{service="notification"}': "1x6"},
         {'dossier_sequence_gaps{service="notification"}': "1 1 1 1 1 0 1"},
     ),
+    "DossierStoreBehind": Case(
+        6,
+        {
+            'dossier_store_behind_events{service="payment"}': "900x6",
+            'dossier_events_taken_back_total{service="payment"}': "0x6",
+        },
+        {
+            'dossier_store_behind_events{service="payment"}': "900 800 700 600 500 400 300",
+            'dossier_events_taken_back_total{service="payment"}': "0+100x6",
+        },
+    ),
     "DossierAuditDiscrepancy": Case(
         5,
         {'dossier_audit_discrepancies{service="audit"}': "0 0 0 0 1 1"},
