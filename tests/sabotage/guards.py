@@ -131,6 +131,17 @@ GUARDS = (
         f"{_WRITERS}::test_a_message_whose_events_are_stored_is_not_answered_again",
     ),
     Guard(
+        "a task whose outcome was said is not ordered again",
+        (
+            Cut(
+                "shared/runtime/migrations/007_said_already.sql",
+                "EXISTS (SELECT FROM events WHERE caused_by = NEW.id)",
+                "false",
+            ),
+        ),
+        "tests/integration/runtime/test_taking_back.py::test_a_task_whose_outcome_was_said_is_not_done_again",
+    ),
+    Guard(
         "a server's farewell is a lost connection",
         (
             Cut(

@@ -32,6 +32,12 @@ def test_the_code_is_drawn_from_the_series_of_the_unit_and_the_day() -> None:
     assert event.build(10_000) == FILED.model_copy(update={"code": "H26.33.04-260916-10000"})
 
 
+def test_the_series_and_the_number_are_read_back_from_the_code_that_was_drawn() -> None:
+    (event,) = INTAKE.decide(INTAKE.empty, message(submit_dossier())).events
+    assert isinstance(event, Numbered)
+    assert INTAKE.drawn(event.build(10_000)) == (event.series, 10_000)
+
+
 def test_half_past_midnight_in_vietnam_belongs_to_the_new_day_of_the_code() -> None:
     night = datetime(2026, 9, 16, 17, 30, tzinfo=UTC)
     opening = datetime(2026, 9, 17, 0, 0, tzinfo=UTC)

@@ -117,6 +117,12 @@ def test_what_was_owed_early_is_not_told_a_second_time() -> None:
     known.when(fee_paid()).then(tasks=[_mail("payment-received", Facts(amount_vnd=FEE_VND))])
 
 
+def test_a_notice_that_is_out_is_not_sent_again_when_its_cause_is_heard_again_in_another_order() -> None:
+    """After a restore: what we have said is taken back before what we had heard is heard again."""
+    known = given(NOTIFICATION, [notice_sent(notice="payment-due", about=FIRST), _early(payment_requested(), FIRST)])
+    known.when(dossier_submitted()).then(tasks=[_mail("submission", SUBMISSION)])
+
+
 REFUSED = [dossier_submitted(), dossier_refused()]
 LATE = Facts(amount_vnd=FEE_VND, refused=True)
 

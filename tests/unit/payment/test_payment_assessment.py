@@ -34,7 +34,7 @@ from tests.controls import (
     waiver_claim,
 )
 from tests.deciders import PAYMENT
-from tests.given import given
+from tests.given import as_message, given
 
 ASSESS = Task("assess-fee", AssessFee(filing=filing()))
 OPEN = Task("open-payment", OpenPayment(reference=REFERENCE, amount_vnd=FEE_VND, code=CODE, locale="vi", asked_at=AT))
@@ -163,7 +163,6 @@ def test_a_reduced_fee_is_said_and_the_rest_is_asked_for(verified_first: bool) -
         (dossier_submitted(), citizen_verified(), fee_assessed(), payment_requested(), fee_paid()),
         (dossier_submitted(), citizen_verified(), FREE),
         (CLAIMED, citizen_verified(), WAIVER, fee_waived()),
-        (CLAIMED, citizen_verified(), REDUCTION, fee_reduced()),
         (CLAIMED, citizen_verified(), REDUCTION, fee_reduced(), payment_requested()),
     ],
 )
@@ -198,3 +197,37 @@ def test_a_fee_that_was_assessed_is_not_given_up() -> None:
 def test_a_fee_given_up_is_not_looked_for_again() -> None:
     abandoned = given(PAYMENT, [CLAIMED, citizen_mismatched(), fee_abandoned()])
     abandoned.when(citizen_verified()).then_nothing()
+
+
+@pytest.mark.parametrize(
+    "said", [(fee_assessed(),), (REDUCTION,), (REDUCTION, fee_reduced(total_vnd=FEE_VND // 2))], ids=str
+)
+def test_an_assessed_fee_still_needs_its_page_after_a_restore(said: tuple[Event, ...]) -> None:
+    known = given(PAYMENT, [CLAIMED, citizen_verified(), *said])
+    (page,) = PAYMENT.owed(known.state, as_message(said[-1]))
+    assert page.kind == "open-payment"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (),
+        (fee_assessed(),),
+        (citizen_mismatched(), fee_assessed()),
+        (citizen_verified(), fee_assessed(), payment_requested()),
+        (citizen_verified(), fee_assessed(), payment_requested(), fee_paid()),
+        (citizen_verified(), FREE),
+        (citizen_verified(), WAIVER, fee_waived()),
+    ],
+    ids=str,
+)
+def test_nothing_is_owed_after_a_restore_before_verification_or_once_the_page_is_told(
+    events: tuple[Event, ...],
+) -> None:
+    known = given(PAYMENT, [CLAIMED, *events])
+    assert PAYMENT.owed(known.state, as_message(fee_assessed())) == ()
+
+
+def test_a_verification_heard_again_behind_its_reduction_orders_the_page_again_and_says_nothing() -> None:
+    known = given(PAYMENT, [CLAIMED, REDUCTION, fee_reduced(total_vnd=FEE_VND // 2)])
+    known.when(citizen_verified()).then(tasks=["open-payment"])
