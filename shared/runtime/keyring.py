@@ -293,7 +293,7 @@ _TAKE_BACK_KEYS = """INSERT INTO data_keys (dossier_id, kek_id, wrapped, destroy
     ON CONFLICT (dossier_id) DO UPDATE SET kek_id = excluded.kek_id, wrapped = excluded.wrapped,
         destroyed_at = excluded.destroyed_at, published_partition = excluded.published_partition,
         published_offset = excluded.published_offset
-    WHERE data_keys.destroyed_at IS NULL AND (data_keys.published OR excluded.wrapped IS NULL)"""
+    WHERE (data_keys.published OR excluded.wrapped IS NULL) AND data_keys.destroyed_at IS NULL"""
 _FORGET_PLACE = "UPDATE heard SET next_offset = 0, last_event_id = NULL WHERE source = $1 AND shard = $2"
 
 
