@@ -210,14 +210,20 @@ class KeyListener:
     broker: Broker
     arrived: Callable[[Iterable[UUID]], None] = lambda dossiers: None
     _stored: dict[int, "_Place"] = field(default_factory=dict)
+    _anew: bool = False
+
+    def look_back(self) -> None:
+        """The database may be an older one by now: read on from what it holds."""
+        self._anew = True
 
     async def run(self) -> None:
         """Hear until cancelled; a lost broker or database is waited for."""
         while True:
             try:
                 async with self.broker.reader(f"{self.service}-keys") as consumer:
+                    self._anew = False
                     await self._begin(consumer)
-                    while True:
+                    while not self._anew:
                         await self._round(consumer)
             except (KafkaError, *LOST_CONNECTION) as lost:
                 log.warning("keys-interrupted", why=type(lost).__name__)
@@ -255,7 +261,10 @@ class KeyListener:
         lasts = {tp.partition: messages[-1] for tp, messages in got.items()}
         places = [(partition, last.offset + 1, _dossier(last.key)) for partition, last in sorted(lasts.items())]
         columns = [*_turned(rows, 3), *_turned(places, 3)]
-        await self.pool.execute(_STORE_KEYS, *columns, SOURCE)
+        async with self.pool.acquire() as conn:
+            if self._anew:
+                return  # this very connection has led to another database, which may lack what lies before
+            await conn.execute(_STORE_KEYS, *columns, SOURCE)
         self.arrived([row[0] for row in rows])
 
 

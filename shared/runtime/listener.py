@@ -56,6 +56,8 @@ class Listener:
     positions: Positions = field(default_factory=dict)
     stopped: dict[tuple[str, int], Stop] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
+    _read_to: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _looks_back: bool = False
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -150,8 +152,10 @@ class Listener:
     def _move(self, item: Item) -> None:
         if item.place is None:
             return
-        heard = self.positions[item.place.source, item.place.shard]
+        key = item.place.source, item.place.shard
+        heard = self.positions[key]
         heard.next_offset = max(heard.next_offset, item.place.offset + 1)
+        self._read_to[key] = max(self._read_to[key], heard.next_offset)
         if item.place.sequence is not None:
             heard.position, heard.last_event_id = item.place.sequence, item.place.event_id
 
@@ -195,10 +199,28 @@ class Listener:
         """Where a shard stands; without an id if an operator has skipped to there, be it to where it stood."""
         return self.positions[key].position, self.positions[key].last_event_id
 
+    def look_back(self) -> None:
+        """The database may be an older one by now, which has heard less than this process has read."""
+        self._looks_back = True
+
+    async def hear_again(self) -> None:
+        """Read what lies between where the database stands and how far this process has read: a consumer goes on in
+        front of it.
+        """
+        self._looks_back = False
+        async with self._lock:
+            await insist(self.prepare, self.engine.on_lost)
+            for (writer, shard), upto in list(self._read_to.items()):
+                partition = TopicPartition(topic_of(writer), shard)
+                for start in range(self.positions[writer, shard].next_offset, upto, PIECE):
+                    await self._hear(await self._read(partition, start, min(upto, start + PIECE)))
+
     async def run(self) -> None:
         """Take up stopped shards as soon as they can go on, until cancelled."""
         while True:
             await asyncio.sleep(RESUME_EVERY_S)
+            if self._looks_back:
+                await self.hear_again()
             if self.stopped:
                 await self.resume()
 

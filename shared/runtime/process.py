@@ -23,7 +23,6 @@ from shared.runtime.garbage import spare_the_collector
 from shared.runtime.gauges import Gauges
 from shared.runtime.insist import insist
 from shared.runtime.kafka import STOP_S
-from shared.runtime.keyring import KeyListener
 from shared.runtime.observed import install
 from shared.runtime.operations import Health, operations_router
 from shared.runtime.server import Server, http_server, listening
@@ -62,7 +61,9 @@ async def serve(service: Service, settings: Settings) -> None:
         pool = await _unless(stop, resources.enter_async_context(database(settings, service.name, met_another)))
         if pool is not None:
             runtime = wire(service, settings, pool)
-            met_another.append(runtime.guard.lost)
+            met_another += [runtime.guard.lost, runtime.listener.look_back]
+            if runtime.key_listener is not None:
+                met_another.append(runtime.key_listener.look_back)
             await runtime.resources.keys.check(service.hears_keys)
             await _supervise(runtime, stop)
     # Faust, stopped in the middle of its start, leaves a thread behind that would keep a drained process for ever.
@@ -109,10 +110,8 @@ def _start(runtime: Runtime, health: Health, server: Server, door: socket.socket
         "pulse": health.pulse,
         **runtime.service.also(runtime.resources),
     }
-    if runtime.service.hears_keys:
-        loops["keys"] = KeyListener(
-            runtime.service.name, runtime.pool, runtime.broker, runtime.resources.keys.arrived
-        ).run
+    if runtime.key_listener is not None:
+        loops["keys"] = runtime.key_listener.run
     if runtime.service.hears_events:
         loops["consumer"] = partial(_consume, runtime)
         loops["listener"] = runtime.listener.run

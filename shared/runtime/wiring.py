@@ -20,7 +20,7 @@ from shared.runtime.guard import RestoreGuard
 from shared.runtime.http import Door
 from shared.runtime.in_time import in_time
 from shared.runtime.kafka import STOP_S, Broker, Watch
-from shared.runtime.keyring import KeyRing
+from shared.runtime.keyring import KeyListener, KeyRing
 from shared.runtime.listener import Listener
 from shared.runtime.metrics import Metrics
 from shared.runtime.relay import Relay
@@ -55,6 +55,7 @@ class Runtime:
     resources: Resources
     worker: Worker
     listener: Listener
+    key_listener: KeyListener | None = None
     consumer: KafkaConsumer | None = None
     loops: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
 
@@ -163,9 +164,10 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     )  # fmt: skip
     engine.on_committed = partial(_committed, relay, worker)
     listener = Listener(service.name, pool, engine, broker, metrics, progress=resources.progress)
+    key_listener = KeyListener(service.name, pool, broker, keys.arrived)
     return Runtime(
         service, settings, pool, metrics, broker, watch, guard, engine, relay, batcher,
-        resources, worker, listener,
+        resources, worker, listener, key_listener if service.hears_keys else None,
     )  # fmt: skip
 
 

@@ -179,6 +179,26 @@ async def _hear(stage: Stage, engine: Engine, records: Sequence[Record]) -> None
     await listener.handle(records)
 
 
+async def test_a_running_listener_hears_again_what_the_restored_database_has_not_heard(
+    ground: Ground, stage: Stage
+) -> None:
+    """Its consumer has read on already, and nothing new need come on these partitions."""
+    log = Log()
+    watching = guard(ground, stage)
+    listener = stage.listener(engine(stage, watching), ground.bootstrap_servers)
+    await listener.prepare()
+    await back_up(stage)
+    records = [log.say(dossier, "quiet") for dossier in (DOSSIER, OTHER)]
+    await put(ground.bootstrap_servers, *records)
+    await listener.handle(records)
+    await restore(stage)
+    watching.lost()
+    listener.look_back()
+    await listener.hear_again()
+    assert (await stage.state(DOSSIER)).intake.texts == ("quiet",)
+    assert (await stage.state(OTHER)).intake.texts == ("quiet",)
+
+
 async def test_a_task_whose_outcome_was_said_is_not_done_again(ground: Ground, stage: Stage) -> None:
     """Neither if it stood in the backup, nor if what ordered it is heard again."""
     log, plain = Log(), stage.engine()
