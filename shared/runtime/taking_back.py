@@ -89,9 +89,10 @@ class TakingBack:
         async with self.broker.reader(f"{self.decider.name}-taking-back") as reader:
             if self.makes_keys:
                 log.warning("keys-taken-back", keys=await take_back_keys(self.pool, reader))
+            stops = await self._begin(reader, {shard: heads[shard] for shard in ends})
             for shard, end in sorted(ends.items()):
                 head = heads[shard]
-                async for further in self._shard(reader, head, shard, end):
+                async for further in self._shard(reader, head, shard, end, stops[self._partition(shard)]):
                     done, head = done + further.position - head.position, further
                     progress(min(done, wanted), wanted)
         log.warning("taking-back-ended", events=done)
@@ -100,14 +101,24 @@ class TakingBack:
         rows = await self.pool.fetch("SELECT shard, next_position - 1 AS position, last_event_id FROM shards")
         return {row["shard"]: Head(row["position"], row["last_event_id"]) for row in rows}
 
-    async def _shard(self, reader: AIOKafkaConsumer, head: Head, shard: int, end: int) -> AsyncIterator[Head]:
+    def _partition(self, shard: int) -> TopicPartition:
+        return TopicPartition(topic_of(self.decider.name), shard)
+
+    async def _begin(self, reader: AIOKafkaConsumer, heads: Mapping[int, Head]) -> Mapping[TopicPartition, int]:
+        """Seek in all these shards at once; returns where their partitions end now."""
+        partitions = [self._partition(shard) for shard in heads]
+        reader.assign(partitions)
+        stops, begins = await reader.end_offsets(partitions), await reader.beginning_offsets(partitions)
+        for tp in partitions:
+            # Before an event lie at least all events before it, so none that is missing lies further to the front.
+            reader.seek(tp, max(begins[tp], min(heads[tp.partition].position, stops[tp])))
+        return dict(stops)
+
+    async def _shard(
+        self, reader: AIOKafkaConsumer, head: Head, shard: int, end: int, stop: int
+    ) -> AsyncIterator[Head]:
         """Take one shard back, a piece at a time; yields how far it then is."""
-        partition = TopicPartition(topic_of(self.decider.name), shard)
-        reader.assign([partition])
-        stop = (await reader.end_offsets([partition]))[partition]
-        begin = (await reader.beginning_offsets([partition]))[partition]
-        # Before an event lie at least all events before it, so none that is missing lies further to the front.
-        reader.seek(partition, max(begin, min(head.position, stop)))
+        partition = self._partition(shard)
         while head.position < end:
             got = await reader.getmany(partition, timeout_ms=1000, max_records=PIECE)
             records = [record(message) for messages in got.values() for message in messages]
