@@ -11,14 +11,9 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import groupby, takewhile
-from operator import itemgetter
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -32,6 +27,7 @@ from shared.runtime.kafka import Broker
 from shared.runtime.keyring import note_keys, send_key, unpublished_keys
 from shared.runtime.metrics import Metrics
 from shared.runtime.pace import rest
+from shared.runtime.packing import last_of, packed
 from shared.runtime.sharding import shard_of
 from shared.runtime.store import Connection
 from shared.runtime.tail import Tail, lost_tail
@@ -237,11 +233,11 @@ class Relay:
         return await self._take_in()
 
     async def _send(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> int:
-        packed = _packed(producer, rows)
-        for shard, (batch, taken) in packed.items():
+        batches = packed(producer, rows)
+        for shard, (batch, taken) in batches.items():
             sent = await producer.send_batch(batch, topic_of(self.service), partition=shard)
             self._events.launch(shard, taken, sent)
-        return sum(len(taken) for _, taken in packed.values())
+        return sum(len(taken) for _, taken in batches.values())
 
     @property
     def _limit(self) -> int:
@@ -255,7 +251,7 @@ class Relay:
         if rows:
             crash_point("after-publish")
             self._refuse_behind_a_hole(
-                [word for taken, (first,) in landing.taken.values() for word in (first, _last(first, len(taken)))]
+                [word for taken, (first,) in landing.taken.values() for word in (first, last_of(first, len(taken)))]
             )
             await self._move(rows)
             self.metrics.published.inc(len(rows))
@@ -345,32 +341,3 @@ class Relay:
         finally:
             if not conn.is_closed():
                 await conn.remove_listener(CHANNEL, wake)
-
-
-def _packed(
-    producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]
-) -> dict[int, tuple[Any, Sequence[asyncpg.Record]]]:
-    """Of each shard one batch of Kafka's, and the rows that found room in it: no second one is on its way with it.
-
-    A broker that has refused a batch takes the next one of a producer that is new to it, which would leave a hole.
-    """
-    batches: dict[int, tuple[Any, Sequence[asyncpg.Record]]] = {}
-    for shard, ready in groupby(rows, itemgetter("shard")):
-        batch = producer.create_batch()
-        batches[shard] = batch, list(takewhile(partial(_added, batch), ready))
-        batch.close()
-    return batches
-
-
-def _added(batch: Any, row: asyncpg.Record) -> bool:
-    key = str(row["dossier_id"]).encode()
-    return batch.append(timestamp=None, key=key, value=row["data"], headers=_wire(row)) is not None
-
-
-def _last(first: RecordMetadata, count: int) -> RecordMetadata:
-    """Kafka's word for the last record of a batch, by its word for the first; -1 is none."""
-    return first if first.offset < 0 else first._replace(offset=first.offset + count - 1)
-
-
-def _wire(row: Any) -> list[tuple[str, bytes]]:
-    return [(name, text.encode()) for name, text in orjson.loads(row["headers"]).items()]
