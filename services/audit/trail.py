@@ -178,9 +178,10 @@ class Trail:
         now = asyncio.get_running_loop().time()
         if ends == self._told or now < self._tell_at:
             return
-        self._told, self._tell_at = ends, now + ACKNOWLEDGE_EVERY_S
+        self._tell_at = now + ACKNOWLEDGE_EVERY_S
         try:
             await consumer.commit(ends)
+            self._told = ends
         except (CommitFailedError, IllegalStateError, KafkaError) as lost:
             log.info("offset-not-committed", why=type(lost).__name__)
 
