@@ -4,10 +4,12 @@ import asyncio
 from itertools import chain
 from uuid import UUID
 
+import orjson
 import pytest
 
 from deploy.postgres.provision import Databases
 from shared.errors import Fenced, Refused, Unavailable
+from shared.events.envelope import headers, read_body, read_envelope
 from shared.runtime.batch import Item, Request
 from shared.runtime.decider import Message, task_id
 from shared.runtime.engine import Engine
@@ -110,6 +112,19 @@ async def test_a_heard_message_whose_answer_would_be_too_large_parks_its_dossier
     await listener.handle([Log().say(FIRST, "x" * 65_500)])
     assert await stage.parked(FIRST)
     assert await stage.count("events") == 0
+
+
+async def test_the_store_completes_headers_to_those_of_the_wire(stage: Stage) -> None:
+    """The database gives an event its place; `headers` says what is published of it, place and all."""
+    await stage.engine().handle([command(FIRST, "one"), command(FIRST, "two"), command(SECOND, "three")])
+    rows = await stage.admin.fetch("SELECT type, headers, caused_by, data FROM events ORDER BY position")
+    for row in rows:
+        stored = orjson.loads(row["headers"])
+        envelope = read_envelope(stored)
+        body = read_body(row["type"], envelope.writer, row["data"])
+        assert body is not None
+        assert stored == headers(type(body), envelope, row["caused_by"])
+    assert [orjson.loads(row["headers"])["ce_sequence"] for row in rows] == [f"{n:020d}" for n in (1, 2, 3)]
 
 
 async def test_the_same_key_and_body_get_the_first_answer_again(stage: Stage) -> None:
