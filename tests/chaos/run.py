@@ -60,8 +60,8 @@ class Met:
     notes: list[str] = field(default_factory=list)
 
     def kills(self) -> list[Kill]:
-        """The same for the oracle, which asks whether a second mail has a cause."""
-        whom = [self.fault.service] if self.fault.service else []
+        """The same for the oracle, which asks whether a second mail has a cause: a process that may drain is none."""
+        whom = [self.fault.service] if self.fault.service and self.fault.kind != "term" else []
         if self.fault.kind in ("database", "both", "disk-database"):
             whom.append("postgres")
         return [Kill(one, self.fault.kind, self.at, self.in_flight, self.back) for one in whom]
