@@ -19,7 +19,7 @@ from deploy.demo.report import notices_owed, notices_sent
 from deploy.local.ground import External
 from deploy.local.machine import LOCAL
 from deploy.waiting import until
-from tests.chaos.faults import FAULTS, Hands, NotDone, Wrong
+from tests.chaos.faults import FAULTS, REACHED_S, Hands, NotDone, Wrong
 from tests.chaos.history import Findings, check
 from tests.chaos.level import Look, Places
 from tests.chaos.load import ACTS, Gate, Load, RecordingDesk, SeeingWatcher, StubbornTheatre
@@ -111,7 +111,9 @@ class Run:
         one = Met(fault, datetime.now(UTC), self._under_way())
         self.met.append(one)
         self.hands.notes = one.notes
-        dripping = asyncio.create_task(self._drip(share, 2.0 + fault.seconds))
+        # A process comes by a point with what it is given to do, so that goes on for as long as it is waited for.
+        lasts = 2 * REACHED_S if fault.kind in ("crash", "stop-in-transaction") else 2.0 + fault.seconds
+        dripping = asyncio.create_task(self._drip(share, lasts))
         try:
             await self.hands.wait(fault.delay)
             one.at = datetime.now(UTC)
