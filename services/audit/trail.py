@@ -176,7 +176,7 @@ class Trail:
         """Tell Kafka now and then, as a hint to those who watch the group; a partition may be another's by now."""
         ends = {tp: seat.next_offset for tp, seat in self.seats.items()}
         now = asyncio.get_running_loop().time()
-        if ends == self._told or now < self._tell_at:
+        if not ends or ends == self._told or now < self._tell_at:
             return
         self._tell_at = now + ACKNOWLEDGE_EVERY_S
         try:

@@ -11,6 +11,8 @@ from aiokafka.structs import TopicPartition
 
 from deploy.local.ground import Ground
 from deploy.waiting import until
+from services.audit import trail as trail_module
+from services.audit.trail import Seating
 from shared.errors import Fenced
 from shared.runtime.hearing import Heard
 from shared.runtime.kafka import Broker
@@ -111,6 +113,21 @@ async def test_a_batch_that_is_stored_again_from_its_beginning_changes_nothing(s
     assert once == (5, 3, [("gap", 4, 3), ("second-content", 4, None)])
     assert (await stage.count("records"), await stage.count("trail"), await stage.discrepancies()) == once
     assert await stage.count("tasks") == 2
+
+
+async def test_a_replica_without_a_partition_tells_kafka_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebalance takes all seats between two acknowledgements."""
+    monkeypatch.setattr(trail_module, "ACKNOWLEDGE_EVERY_S", 0.0)
+    await stage.publish(*chain(3))
+    trail = stage.trail()
+    async with Broker(stage.bootstrap).reader("audit", group_id="audit") as consumer:
+        consumer.subscribe([TOPIC], listener=Seating(trail, consumer))
+        while await stage.count("records") < 3:
+            await trail.round(consumer)
+        trail.seats.clear()
+        await trail.round(consumer)
+        told = await consumer.committed(PARTITION)
+    assert told == (await heard(stage.pool))[WRITER, SHARD].next_offset
 
 
 async def test_two_replicas_at_once_store_every_record_once(stage: Stage) -> None:
