@@ -32,6 +32,7 @@ from shared.runtime.ending import end_at_once
 from shared.runtime.fetched import read_as_the_broker
 from shared.runtime.kafka import MECHANISM, Broker, Login, record, refusal
 from shared.runtime.pace import rest
+from shared.runtime.sessions import fetch_in_sessions
 
 log = structlog.get_logger(__name__)
 
@@ -178,6 +179,7 @@ class KafkaConsumer:
         if lacking := [name for name in _USED if not hasattr(driver.Consumer, name)]:
             raise Misconfigured(f"this release of faust-streaming has no {', '.join(lacking)}: install the pinned one")
         read_as_the_broker()
+        fetch_in_sessions()
         self.datadir.mkdir(parents=True, exist_ok=True)
         self.app = self._application()
         self.app.loop = asyncio.get_running_loop()
