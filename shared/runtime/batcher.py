@@ -9,6 +9,9 @@ from shared.errors import Unavailable
 from shared.runtime.batch import Handled, Item
 from shared.runtime.pace import rest
 
+ENOUGH = 32
+"""So many items share what a batch costs whatever its size; to wait for more would gain nothing."""
+
 Handle = Callable[[Sequence[Item]], Awaitable[list[Handled]]]
 
 
@@ -27,6 +30,7 @@ class Batcher:
     limit: int = 5000
     _waiting: "deque[tuple[Item, asyncio.Future[Handled]]]" = field(default_factory=deque)
     _worker: "asyncio.Task[None] | None" = None
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def submit(self, item: Item) -> Handled:
         """What became of `item`, once committed. Raises Unavailable if the database is gone or too much is waiting."""
@@ -34,6 +38,8 @@ class Batcher:
             raise Unavailable("too many requests are waiting")
         future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
+        if len(self._waiting) >= ENOUGH:
+            self._enough.set()
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), name="batcher")
         return await future
@@ -42,13 +48,14 @@ class Batcher:
         clock = asyncio.get_running_loop().time
         while batch := self._next_batch():
             began = clock()
+            self._enough.clear()
             try:
                 results: Sequence[Handled | Exception] = await self.handle([item for item, _ in batch])
             except Exception as failure:
                 results = [failure] * len(batch)
             for (_, future), result in zip(batch, results, strict=True):
                 _settle(future, result)
-            await rest(clock() - began)
+            await rest(clock() - began, self._enough)
 
     def _next_batch(self) -> "list[tuple[Item, asyncio.Future[Handled]]]":
         """The next items; a second one of the same idempotency key waits for the batch after. Whom nobody waits for

@@ -5,10 +5,18 @@ which costs several round trips whatever its size; and on an idle one whatever c
 """
 
 import asyncio
+import contextlib
 
 LONGEST_S = 0.025
 
 
-async def rest(took_s: float, longest_s: float = LONGEST_S) -> None:
-    """Rest for as long as the last piece of work took, at most `longest_s`."""
-    await asyncio.sleep(min(took_s, longest_s))
+async def rest(took_s: float, enough: asyncio.Event | None = None) -> None:
+    """Rest for as long as the last piece of work took, at most `LONGEST_S`, or until there is `enough` for the next."""
+    seconds = min(took_s, LONGEST_S)
+    if enough is None:
+        await asyncio.sleep(seconds)
+        return
+    with contextlib.suppress(TimeoutError):
+        # Not wait_for: on Python 3.11 it drops a cancellation that comes together with the event.
+        async with asyncio.timeout(seconds):
+            await enough.wait()

@@ -37,7 +37,7 @@ async def test_what_comes_while_a_batcher_rests_makes_up_one_batch(monkeypatch: 
         sizes.append(len(items))
         return [Handled("ok") for _ in items]
 
-    async def until_told(took_s: float) -> None:
+    async def until_told(took_s: float, enough: asyncio.Event) -> None:
         resting.set()
         await rested.wait()
 
@@ -51,3 +51,33 @@ async def test_what_comes_while_a_batcher_rests_makes_up_one_batch(monkeypatch: 
     rested.set()
     await asyncio.gather(*later)
     assert sizes == [1, 3]
+
+
+async def test_a_rest_ends_when_there_is_enough_for_the_next_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "LONGEST_S", 3600.0)
+    enough = asyncio.Event()
+    resting = asyncio.create_task(pace.rest(3600.0, enough))
+    await asyncio.sleep(0)
+    assert not resting.done()
+    enough.set()
+    await asyncio.wait_for(resting, 60)
+
+
+async def test_a_batcher_calls_enough_what_shares_the_cost_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[asyncio.Event] = []
+
+    async def until_enough(took_s: float, enough: asyncio.Event) -> None:
+        told.append(enough)
+        await enough.wait()
+
+    async def handle(items: Sequence[Item]) -> list[Handled]:
+        return [Handled("ok") for _ in items]
+
+    monkeypatch.setattr(batcher, "rest", until_enough)
+    door = Batcher(handle)
+    await door.submit(_item())
+    waiting = [asyncio.create_task(door.submit(_item())) for _ in range(batcher.ENOUGH - 1)]
+    await asyncio.sleep(0)
+    assert not told[0].is_set()
+    waiting.append(asyncio.create_task(door.submit(_item())))
+    await asyncio.gather(*waiting)
