@@ -186,8 +186,10 @@ class Trail:
             log.info("offset-not-committed", why=type(lost).__name__)
 
     async def _measure(self, consumer: Any) -> None:
+        ours = consumer.assignment()
         for topic in heard_by(SERVICE):
-            ends = [(consumer.highwater(tp) or 0, heard) for tp, heard in self.seats.items() if tp.topic == topic.name]
+            seats = [(tp, heard) for tp, heard in self.seats.items() if tp.topic == topic.name and tp in ours]
+            ends = [(consumer.highwater(tp) or 0, heard) for tp, heard in seats]
             self.metrics.lag.labels(topic.name).set(sum(max(0, end - heard.next_offset) for end, heard in ends))
         now = asyncio.get_running_loop().time()
         if now >= self._gauge_at:
@@ -211,7 +213,8 @@ class Seating(ConsumerRebalanceListener):  # type: ignore[misc]
         self._trail.seats = {}
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
-        """These are ours now."""
+        """These are ours now, and no others: who was seated anew between the two keeps nothing."""
+        self._trail.seats = {}
         await self._trail.seat(self._consumer, assigned)
 
 

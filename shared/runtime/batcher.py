@@ -48,7 +48,8 @@ class Batcher:
         clock = asyncio.get_running_loop().time
         while batch := self._next_batch():
             began = clock()
-            self._enough.clear()
+            if len(self._waiting) < ENOUGH:
+                self._enough.clear()
             try:
                 results: Sequence[Handled | Exception] = await self.handle([item for item, _ in batch])
             except Exception as failure:

@@ -43,6 +43,8 @@ Handle = Callable[[Sequence[Record]], Awaitable[None]]
 
 FETCH_S = 1.0
 """How long one fetch waits for records before it looks whether to stop."""
+SEEK_S = 20.0
+"""Less than `broker_request_timeout`."""
 
 _USED = (
     "_new_consumer_thread", "_drain_messages", "_wait_next_records", "_filter_committable_offsets", "wait_empty",
@@ -76,6 +78,9 @@ class _Here(driver.AIOKafkaConsumerThread):
     async def crash(self, exc: BaseException) -> None:
         """Faust ends with it."""
         await Service.crash(self, exc)
+
+    def close(self) -> None:
+        """Nothing, where Faust is told to stop in a rebalance: `stop` follows, and a closed client leaves no group."""
 
 
 class Consumer(driver.Consumer):
@@ -114,7 +119,7 @@ class Consumer(driver.Consumer):
     async def _read_again(self) -> None:
         """Go back to before what was fetched while partitions were about to be taken away, or given anew."""
         try:
-            await self.perform_seek()
+            await self._seek_to_stored()
         except IllegalStateError:
             # Taken away in the middle of it: the rebalance at work seeks itself before anything goes on.
             log.info("seek-overtaken")
@@ -148,6 +153,19 @@ class Consumer(driver.Consumer):
         """Nothing: Faust's detector looks at its own streams, and ours is in `operations.Health`."""
 
     async def perform_seek(self) -> None:
+        """As Faust asks for it after each rebalance. It waits no longer than `broker_request_timeout`, takes the end of
+        that for its own, and never reads again: so it is told to begin anew before.
+        """
+        try:
+            async with asyncio.timeout(SEEK_S):
+                await self._seek_to_stored()
+        except TimeoutError as late:
+            log.warning("seek-late", why="the database does not say where to read on")
+            tables: Any = self.app.tables
+            tables.recovery.signal_recovery_start.set()
+            raise IllegalStateError("the database does not say where to read on") from late
+
+    async def _seek_to_stored(self) -> None:
         """Begin at the offsets that the database holds. Faust would ask Kafka for its own, which are only a hint here,
         and wait for ever if the broker dies before it answers: aiokafka forgets the question with the assignment.
         """

@@ -86,10 +86,10 @@ async def redrive_all(
 
 
 _OF_REASON = "settled_at IS NULL AND ($1::text IS NULL OR $1 IN (reason, error_code, error_type))"
-_WAITING = f"""SELECT dossier_id FROM states FULL JOIN (
-        SELECT dossier_id, min(first_failed_at) AS since FROM dead_letters WHERE {_OF_REASON} GROUP BY dossier_id
-    ) AS letters USING (dossier_id)
-    WHERE dossier_id IS NOT NULL AND (since IS NOT NULL OR parked AND $1 IS NULL) ORDER BY since, dossier_id"""  # noqa: S608
+_WAITING = f"""SELECT dossier_id FROM (
+        SELECT dossier_id, first_failed_at AS since FROM dead_letters WHERE dossier_id IS NOT NULL AND {_OF_REASON}
+        UNION ALL SELECT dossier_id, NULL FROM states WHERE parked AND $1 IS NULL
+    ) AS waiting GROUP BY dossier_id ORDER BY min(since), dossier_id"""  # noqa: S608 - constant text
 _REMAINING = f"SELECT count(*) FROM dead_letters WHERE {_OF_REASON}"  # noqa: S608 - constant text
 
 

@@ -15,9 +15,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+import structlog
 from aiokafka.consumer import consumer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.protocol.fetch import FetchRequest, FetchRequestStruct
+
+log = structlog.get_logger(__name__)
 
 _FIRST_VERSION = 7
 _LAST_EPOCH = 2**31 - 1
@@ -72,7 +75,11 @@ class _Session:
 
     def goes_on(self, response: Any) -> bool:
         """Whether the broker keeps the session, and expects the next request in it."""
-        if response.API_VERSION < _FIRST_VERSION or response.error_code or not response.session_id:
+        if response.API_VERSION < _FIRST_VERSION:
+            return False
+        if response.error_code:
+            log.info("fetch-session-lost", error_code=response.error_code)
+        if response.error_code or not response.session_id:
             return False
         self.id, self.epoch = response.session_id, self.epoch % _LAST_EPOCH + 1
         return True

@@ -39,9 +39,11 @@ PLANS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "jit": "off",
 }
 """Every statement of a service finds a few rows by their keys, and is planned once: planning it again for the batch in
 hand took half of the time of a commit. A plan that is kept must not be one that read a small table from end to end.
+Where no index helps, PostgreSQL before 18 takes what is off for so costly that it compiles the statement each time.
 """
 COMMAND_S = 12.0
 """For a server that has stopped: one that runs ends a statement after 10 s, as the roles are told."""

@@ -130,6 +130,22 @@ async def test_a_replica_without_a_partition_tells_kafka_nothing(stage: Stage, m
     assert told == (await heard(stage.pool))[WRITER, SHARD].next_offset
 
 
+async def test_a_seat_that_is_anothers_by_now_is_neither_measured_nor_kept(stage: Stage) -> None:
+    """Who is fenced in the middle of a rebalance seats itself anew by the old assignment."""
+    elsewhere = TopicPartition(topic_of("payment"), 0)
+    trail = stage.trail()
+    async with Broker(stage.bootstrap).reader("audit", group_id="audit") as consumer:
+        seating = Seating(trail, consumer)
+        consumer.subscribe([TOPIC], listener=seating)
+        while PARTITION not in trail.seats:
+            await trail.round(consumer)
+        trail.seats[elsewhere] = Heard()
+        await trail.round(consumer)
+        await seating.on_partitions_assigned(consumer.assignment())
+    assert PARTITION in trail.seats
+    assert elsewhere not in trail.seats
+
+
 async def test_two_replicas_at_once_store_every_record_once(stage: Stage) -> None:
     async with stage.listening():
         await stage.publish(*[one for shard in range(12) for one in chain(20, shard)])

@@ -1,5 +1,6 @@
 """A consumer begins where the database says, whatever Kafka holds, and leaves nothing handled to another member."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -111,3 +112,31 @@ async def test_what_is_handled_is_acknowledged_before_another_member_takes_over(
             await soon(shared, "the second to have partitions")
             assert await committed(bootstrap, group) == SHARDS, "the second begins with what the first has handled"
             assert set(delivered.values()) == {1}
+
+
+async def test_a_database_that_is_silent_while_partitions_are_assigned_is_asked_again(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust waits for half a minute, takes the end of that for its own end, and would never read again."""
+    monkeypatch.setattr(consuming, "SEEK_S", 0.2)
+    await empty_topics(ground)
+    log = Log()
+    await put(ground.bootstrap_servers, *(log.say(ONE, f"text {n}") for n in range(ALL)))
+    asked, delivered = 0, list[int]()
+
+    async def begin() -> Mapping[tuple[str, int], int]:
+        nonlocal asked
+        asked += 1
+        if asked <= 2:
+            await asyncio.Event().wait()
+        return {(TOPIC, shard): 0 for shard in range(SHARDS)}
+
+    async def handle(records: Sequence[Record]) -> None:
+        delivered.extend(record.offset for record in records)
+
+    async def all_delivered() -> bool:
+        return len(delivered) == ALL
+
+    async with _consuming(ground, f"silent-{uuid4()}", tmp_path, handle, begin):
+        await soon(all_delivered, "the records to be read")
+    assert (asked, delivered) == (3, list(range(ALL)))
