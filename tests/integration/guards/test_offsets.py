@@ -137,6 +137,6 @@ async def test_a_database_that_is_silent_while_partitions_are_assigned_is_asked_
     async def all_delivered() -> bool:
         return len(delivered) == ALL
 
-    async with _consuming(ground, f"silent-{uuid4()}", tmp_path, handle, begin):
+    async with asyncio.timeout(60), _consuming(ground, f"silent-{uuid4()}", tmp_path, handle, begin):
         await soon(all_delivered, "the records to be read")
     assert (asked, delivered) == (3, list(range(ALL)))
