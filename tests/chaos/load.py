@@ -5,10 +5,10 @@ import math
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -18,6 +18,8 @@ from deploy.demo.watch import Watcher, class_name
 from deploy.waiting import until
 from shared.runtime.http import COMMANDS
 from tests.chaos.history import Observed, Operation
+
+T = TypeVar("T")
 
 SAYS: Mapping[str, str] = {
     "dossiers": "DossierSubmitted",
@@ -107,17 +109,28 @@ class SeeingWatcher(Watcher):
 
 
 class StubbornTheatre(Theatre):
-    """Players who come back to a bank that did not answer."""
+    """Players who come back to a bank, or to the register's keepers, who did not answer."""
 
     async def _pay(self, played: Played) -> None:
-        async def paid() -> bool:
-            try:
-                await super(StubbornTheatre, self)._pay(played)
-            except (aiohttp.ClientError, OSError):
-                return False
-            return True
+        await _insist(lambda: super(StubbornTheatre, self)._pay(played), "the bank to answer")
 
-        await until(paid, seconds=300.0, what="the bank to answer", every=1.0)
+    async def _enter(self, applicant: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await _insist(lambda: super(StubbornTheatre, self)._enter(applicant), "the register to answer")
+
+
+async def _insist(act: Callable[[], Awaitable[T]], what: str) -> T:
+    """What `act` comes to as soon as somebody answers. Raises TimeoutError."""
+    came: list[T] = []
+
+    async def answered() -> bool:
+        try:
+            came.append(await act())
+        except (aiohttp.ClientError, OSError):
+            return False
+        return True
+
+    await until(answered, seconds=300.0, what=what, every=1.0)
+    return came[0]
 
 
 @dataclass

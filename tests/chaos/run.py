@@ -111,8 +111,8 @@ class Run:
         one = Met(fault, datetime.now(UTC), self._under_way())
         self.met.append(one)
         self.hands.notes = one.notes
-        # A process comes by a point with what it is given to do, so that goes on for as long as it is waited for.
-        lasts = 2 * REACHED_S if fault.kind in ("crash", "stop-in-transaction") else 2.0 + fault.seconds
+        # A process comes by a crash point with what it is given to do, so that goes on while it is waited for.
+        lasts = 2 * REACHED_S if fault.kind == "crash" else 2.0 + fault.seconds
         dripping = asyncio.create_task(self._drip(share, lasts))
         try:
             await self.hands.wait(fault.delay)
