@@ -53,7 +53,9 @@ async def play(settings: Mapping[str, str]) -> int:
     watcher = Watcher(broker.bootstrap, login=broker.login)
     await watcher.start()
     began = time.monotonic()
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
+    # Containers that are restarted may swap their addresses: a name is asked for with every new connection.
+    connector = aiohttp.TCPConnector(use_dns_cache=False)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=30)) as http:
         desk = Desk(http, settings["INTAKE_URLS"].split(","), {one.name: one for one in entries})
         register = Register(http, settings["REGISTER_CONTROL_URL"])
         theatre = Theatre(desk, watcher, register, truth, asyncio.Semaphore(AT_ONCE), stubborn(played, truth))

@@ -47,7 +47,9 @@ async def _watch(settings: WatcherSettings) -> None:
     if settings.database_disk_bytes:
         metrics.database_disk.set(settings.database_disk_bytes)
     applicant = settings.applicant()
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
+    # Containers that are restarted may swap their addresses: a name is asked for with every new connection.
+    connector = aiohttp.TCPConnector(use_dns_cache=False)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=30)) as http:
         desk = Desk(http, settings.intake_urls.split(","), {CLIENT: officer})
         way = Way(desk, ear, metrics, applicant, settings.synthetic_patience_s)
         working = asyncio.create_task(_work(settings, ear, metrics, way))
