@@ -149,7 +149,7 @@ async def backlog(asked: Asked) -> Values:
         (process,) = field.stack.of(BUSIEST)
         await _stop(process)
         gone = time.monotonic()
-        filing = field.file(field.prepare(int(STEADY * AWAY_S * 2)), field.folder / "a.jsonl", 64, STEADY)
+        filing = field.file(field.prepare(int(STEADY * AWAY_S * 4)), field.folder / "a.jsonl", 64, STEADY)
         await until(lambda: _after(gone + AWAY_S), seconds=AWAY_S + 5, what="a minute to pass")
         waiting = await field.in_flight((BUSIEST,))
         began = await _started(field, process)
