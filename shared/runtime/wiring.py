@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import asyncpg
 import structlog
@@ -41,10 +42,12 @@ PLANS = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-"""Every statement of a service finds a few rows by their keys, and is planned once: planning it again for the batch in
+"""Every statement of a service finds a few rows by their keys, and its plan is kept: planning it again for the batch in
 hand took half of the time of a commit. A plan that is kept must not be one that read a small table from end to end.
 Where no index helps, PostgreSQL before 18 takes what is off for so costly that it compiles the statement each time.
 """
+PLANNED_FOR_S = 20.0
+"""A plan that was good for an empty table, such as walking all of its index, is none for what has grown since."""
 COMMAND_S = 12.0
 """For a server that has stopped: one that runs ends a statement after 10 s, as the roles are told."""
 
@@ -101,6 +104,20 @@ async def database(
             await in_time(pool.close(), STOP_S)
 
 
+@dataclass
+class _Planning:
+    """When each connection's plans were made (seconds by the loop's clock)."""
+
+    _at: "WeakKeyDictionary[object, float]" = field(default_factory=WeakKeyDictionary)
+
+    async def renew(self, conn: Any) -> None:
+        """Before a connection is lent: let go of plans that are older than `PLANNED_FOR_S`."""
+        now, wire = asyncio.get_running_loop().time(), conn._con
+        if now - self._at.setdefault(wire, now) >= PLANNED_FOR_S:
+            self._at[wire] = now
+            await conn.execute("DISCARD PLANS")
+
+
 async def _as_it_is(conn: store.Connection) -> None:
     """A connection given back needs no clearing: nothing of ours changes its session, and a transaction left open is
     rolled back without this. It would cost a round trip for each use.
@@ -125,6 +142,7 @@ async def _connected(
             init=init,
             max_inactive_connection_lifetime=0,
             max_queries=sys.maxsize,
+            setup=_Planning().renew,
             reset=_as_it_is,
             server_settings={"application_name": service, **PLANS},
         )
