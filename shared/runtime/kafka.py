@@ -29,7 +29,6 @@ from aiokafka.structs import TopicPartition
 
 from shared.runtime.batch import Record
 from shared.runtime.fetched import read_as_the_broker
-from shared.runtime.sessions import fetch_in_sessions
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +173,6 @@ class Broker:
     async def reader(self, client: str, **settings: Any) -> AsyncIterator[AIOKafkaConsumer]:
         """A consumer without automatic commits; with `group_id` in settings it joins a group."""
         read_as_the_broker()
-        fetch_in_sessions()
         consumer = AIOKafkaConsumer(
             **self.connection,
             client_id=f"{client}-reader",
