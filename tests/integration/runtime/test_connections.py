@@ -1,12 +1,15 @@
-"""A new connection of the pool tells of another server or database behind it, and of nothing else."""
+"""A new connection of the pool tells of another server or database behind it; plans are kept, and made anew in time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import pytest
 
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases, provision
+from shared.runtime import wiring
 from shared.runtime.wiring import database
 from tests.integration.runtime.toy import NAME
 from tests.integration.runtime.whole import settings
@@ -47,3 +50,19 @@ async def test_a_connection_to_a_database_that_was_made_anew_tells_so(
         await pool.expire_connections()
         assert await pool.fetchval("SELECT 1") == 1
         assert told == ["another"]
+
+
+async def test_plans_are_kept_until_they_are_old(
+    ground: Ground, module_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    async with counted(ground, module_databases) as (pool, _), pool.acquire() as conn:
+        conn.add_query_logger(lambda one: asked.append(one.query))
+        assert await conn.fetchval("SHOW plan_cache_mode") == "force_generic_plan"
+        await pool.release(conn)
+        for lasts, expected in ((1000.0, []), (0.0, ["DISCARD PLANS"])):
+            asked.clear()
+            monkeypatch.setattr(wiring, "PLANNED_FOR_S", lasts)
+            async with pool.acquire():
+                await asyncio.sleep(0)  # loggers are told in the loop's next round
+                assert asked == expected
