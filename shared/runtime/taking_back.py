@@ -33,7 +33,7 @@ from shared.runtime.decider import Decider, Message, task_id
 from shared.runtime.kafka import Broker, record
 from shared.runtime.keyring import take_back_keys
 from shared.runtime.metrics import Metrics
-from shared.runtime.store import Connection, TaskWrite, columns
+from shared.runtime.store import Connection, EventRow, TaskWrite, columns
 from shared.topics import topic_of
 
 log = structlog.get_logger(__name__)
@@ -43,18 +43,11 @@ PIECE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(EventRow):
     """One event of our own as it lies on the topic. `message` is None where this release does not know its type."""
 
-    shard: int
     position: int
     previous: UUID | None
-    event_id: UUID
-    dossier_id: UUID
-    caused_by: UUID
-    type: str
-    headers: Mapping[str, str]
-    data: bytes
     recorded_at: datetime
     message: Message[Event] | None
 
@@ -248,8 +241,8 @@ def _taken(text: Mapping[str, str], data: bytes, envelope: Envelope, at: datetim
         raise Unavailable(f"{place} on the topic cannot be read: {poison.reason}") from poison
     message = None if body is None else Message(envelope.id, envelope.dossier_id, envelope.time, body)
     return Taken(
-        envelope.shard, envelope.sequence, envelope.previous, envelope.id, envelope.dossier_id,
-        UUID(text["ce_causationid"]), envelope.type, dict(text), data, at, message,
+        envelope.shard, envelope.id, envelope.dossier_id, UUID(text["ce_causationid"]), envelope.type, dict(text), data,
+        envelope.sequence, envelope.previous, at, message,
     )  # fmt: skip
 
 

@@ -355,12 +355,18 @@ async def test_what_was_sent_behind_a_hole_and_then_once_more_is_taken_back_in_o
     await stage.check_store()
 
 
-async def test_a_kill_in_the_middle_of_taking_back_is_harmless(ground: Ground, stage: Stage) -> None:
+async def lost_in_the_store(ground: Ground, stage: Stage) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]]]:
+    """Sixty events said and published after a backup that is then restored: these events, and the states they made."""
     await back_up(stage)
     await store(stage, "lost")
     await publish_all(stage, relay(ground, stage))
     said, states = await events(stage), await rows(stage, "states", "dossier_id")
     await restore(stage)
+    return said, states
+
+
+async def test_a_kill_in_the_middle_of_taking_back_is_harmless(ground: Ground, stage: Stage) -> None:
+    said, states = await lost_in_the_store(ground, stage)
     with pytest.raises(Killed):
         await guard(ground, stage, taking_back(ground, stage, DiesAfterAPiece)).ready()
     assert 0 < await stage.count("events") < 60
@@ -370,11 +376,7 @@ async def test_a_kill_in_the_middle_of_taking_back_is_harmless(ground: Ground, s
 
 
 async def test_two_replicas_take_back_together_and_nothing_twice(ground: Ground, stage: Stage) -> None:
-    await back_up(stage)
-    await store(stage, "lost")
-    await publish_all(stage, relay(ground, stage))
-    said, states = await events(stage), await rows(stage, "states", "dossier_id")
-    await restore(stage)
+    said, states = await lost_in_the_store(ground, stage)
     takers = [taking_back(ground, stage) for _ in range(2)]
     await asyncio.gather(*(guard(ground, stage, taker).ready() for taker in takers))
     assert await events(stage) == said
