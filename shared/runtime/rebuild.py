@@ -158,7 +158,9 @@ def _fold(
 
 def _time_and_body(headers: str, value: bytes | None) -> tuple[datetime, bytes]:
     """What the trail's own columns do not hold of an event. Raises Poison."""
-    ours = _PLAIN in headers and headers.count(_CONTENT) == headers.count(_AT) == 1
+    # A name in other letters is the same header, and of two the last counts.
+    named = headers.lower()
+    ours = _PLAIN in headers and named.count(_CONTENT) == named.count(_AT) == 1
     time = _TIME.search(headers) if ours else None
     if time is None:
         text, data = open_record(headers_of(headers), value)
