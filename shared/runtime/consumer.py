@@ -23,12 +23,13 @@ from faust.auth import SASLCredentials
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import Service
+from mode.utils.futures import maybe_async
 
 from shared.errors import Misconfigured
 from shared.runtime.batch import Record
 from shared.runtime.ending import end_at_once
-from shared.runtime.fetched import read_as_the_broker
-from shared.runtime.kafka import MECHANISM, Broker, Login, record, refusal
+from shared.runtime.kafka import MECHANISM, Broker, Login, mend_clients, record, refusal
 from shared.runtime.pace import rest
 
 log = structlog.get_logger(__name__)
@@ -44,10 +45,40 @@ SEEK_S = 20.0
 """Less than `broker_request_timeout`."""
 
 _USED = (
-    "_drain_messages", "_wait_next_records", "_filter_committable_offsets", "wait_empty",
+    "_new_consumer_thread", "_drain_messages", "_wait_next_records", "_filter_committable_offsets", "wait_empty",
     "commit_and_end_transactions", "verify_event_path", "seek_wait", "flow_active", "perform_seek",
 )  # fmt: skip
 """What of Faust's consumer is used or replaced here, most of it private: its version is pinned."""
+
+
+class _Here(driver.AIOKafkaConsumerThread):
+    """Faust's thread for its client of Kafka, without the thread: everything runs in the service's own loop.
+
+    Nothing holds that loop for longer than a batch takes to fold, so that the client's heartbeats come in time; and
+    what is fetched need not wait for one thread to wake the other and for the lock that only one of them can hold.
+    """
+
+    async def start(self) -> None:
+        """Make the client and join. Raises what hinders it."""
+        self._thread_started.set()
+        await self._default_start()
+
+    async def stop(self) -> None:
+        """Leave the group and end the client."""
+        if self._started.is_set() and not self._stopped.is_set():
+            self._stopped.set()
+            await self._shutdown_thread()
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What `fun` comes to, here and now."""
+        return await maybe_async(fun(*args, **kwargs))
+
+    async def crash(self, exc: BaseException) -> None:
+        """Faust ends with it."""
+        await Service.crash(self, exc)
+
+    def close(self) -> None:
+        """Nothing, where Faust is told to stop in a rebalance: `stop` follows, and a closed client leaves no group."""
 
 
 class Consumer(driver.Consumer):
@@ -62,6 +93,9 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._handled: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return _Here(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Faust's loop around the fetcher, started anew after each rebalance."""
@@ -160,7 +194,7 @@ class KafkaConsumer:
         """Join the group and begin. Raises Misconfigured with a Faust that is not the one this was written for."""
         if lacking := [name for name in _USED if not hasattr(driver.Consumer, name)]:
             raise Misconfigured(f"this release of faust-streaming has no {', '.join(lacking)}: install the pinned one")
-        read_as_the_broker()
+        mend_clients()
         self.datadir.mkdir(parents=True, exist_ok=True)
         self.app = self._application()
         self.app.loop = asyncio.get_running_loop()
@@ -193,10 +227,10 @@ class KafkaConsumer:
             error = None if coordinator is None else coordinator._pending_exception
             if error is not None:
                 log.warning("consumer-interrupted", why=refusal(error) or type(error).__name__)
-                self.app.consumer._thread.thread_loop.call_soon_threadsafe(_ask, coordinator)
+                _ask(coordinator)
 
     def _coordinator(self) -> Any:
-        """aiokafka's, in Faust's thread; None while that is on its way."""
+        """aiokafka's; None while that is on its way."""
         consumer = self.app.consumer._thread._consumer
         return None if consumer is None else consumer._coordinator
 

@@ -28,7 +28,9 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import TopicPartition
 
 from shared.runtime.batch import Record
+from shared.runtime.closing import cut_when_closed
 from shared.runtime.fetched import read_as_the_broker
+from shared.runtime.sessions import fetch_in_sessions
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +90,7 @@ class Broker:
     @asynccontextmanager
     async def producer(self, client: str) -> AsyncIterator[AIOKafkaProducer]:
         """An idempotent producer (acks=all); discarded, never reused, after an error (aiokafka issue 1017)."""
+        mend_clients()
         producer = AIOKafkaProducer(
             **self.connection,
             client_id=f"{client}-relay",
@@ -158,6 +161,7 @@ class Broker:
         return await self._described_by_one(topics)
 
     async def _described_by_one(self, topics: Sequence[str]) -> list[dict[str, Any]]:
+        mend_clients()
         admin = AIOKafkaAdminClient(**self.connection, request_timeout_ms=20_000)
         try:
             await admin.start()
@@ -172,7 +176,7 @@ class Broker:
     @asynccontextmanager
     async def reader(self, client: str, **settings: Any) -> AsyncIterator[AIOKafkaConsumer]:
         """A consumer without automatic commits; with `group_id` in settings it joins a group."""
-        read_as_the_broker()
+        mend_clients()
         consumer = AIOKafkaConsumer(
             **self.connection,
             client_id=f"{client}-reader",
@@ -192,6 +196,13 @@ class Broker:
             yield consumer
         finally:
             await consumer.stop()
+
+
+def mend_clients() -> None:
+    """From now on every client of Kafka in this process does what brokers and we need of it."""
+    read_as_the_broker()
+    fetch_in_sessions()
+    cut_when_closed()
 
 
 async def _find(connection: AIOKafkaConnection, topics: Sequence[str], group: str) -> None:

@@ -66,7 +66,7 @@ async def serve(service: Service, settings: Settings) -> None:
                 met_another.append(runtime.key_listener.look_back)
             await runtime.resources.keys.check(service.hears_keys)
             await _supervise(runtime, stop)
-    # Faust, stopped in the middle of its start, leaves a thread behind that would keep a drained process for ever.
+    # A library's thread that is left behind would keep a drained process for ever.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
