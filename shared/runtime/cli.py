@@ -17,7 +17,6 @@ from shared.runtime import logs, operator, rewrapping
 from shared.runtime.deadletters import discard
 from shared.runtime.engine import LOST_CONNECTION, Engine
 from shared.runtime.garbage import spare_the_collector
-from shared.runtime.process import serve
 from shared.runtime.rebuild import check
 from shared.runtime.sealing import seal_kept
 from shared.runtime.service import Service
@@ -90,6 +89,8 @@ def _add_redrive(letters: Any) -> None:
 
 def _dispatch(service: Service, asked: argparse.Namespace) -> int:
     if asked.command in (None, "run"):
+        from shared.runtime.process import serve  # all that a process is made of, which a command does not need
+
         settings = load(service.settings)
         logs.configure(service.name, settings.log_level)
         uvloop.run(serve(service, settings))

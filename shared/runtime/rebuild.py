@@ -1,13 +1,17 @@
 """States rebuilt from the audit trail, against the live ones: evolve is pure, so they must be equal.
 
-Read as `auditor`, the role with nothing but SELECT on all databases.
+Read as `auditor`, the role with nothing but SELECT on all databases. A dossier lies in the same shard of every service,
+so that each core rebuilds some shards.
 """
 
 import asyncio
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from multiprocessing import get_context
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -21,7 +25,7 @@ from shared.runtime.decider import Decider, Message
 from shared.runtime.headers import headers_of
 from shared.runtime.service import Service
 from shared.runtime.settings import OperatorSettings
-from shared.topics import heard_by, topic_of
+from shared.topics import SHARDS, heard_by, topic_of
 
 AUDITOR = "auditor"
 
@@ -39,9 +43,12 @@ def auditor_url(settings: OperatorSettings, service: str) -> str:
 
 @dataclass(frozen=True)
 class _Rebuilt:
-    """What the trail comes to, and how many of its records cannot be read: dead letters of the live service too."""
+    """What the trail comes to in some shards: the dossiers (16 bytes each), which of them differ from the live ones,
+    and how many records cannot be read: dead letters of the live service too.
+    """
 
-    states: Mapping[UUID, Any]
+    dossiers: frozenset[bytes]
+    differing: Sequence[UUID]
     unreadable: int
 
 
@@ -60,24 +67,60 @@ async def check(service: Service, settings: OperatorSettings, say: Callable[[str
     The trail of a working system is a moment behind: what differs is compared again, at most `patience` times, a
     second apart. Dossiers with a dead letter, open or given up, are left out and counted: it is heard but not folded.
     """
-    password = settings.secret("auditor_db_password")
-    own = await asyncpg.connect(auditor_url(settings, service.name), password=password)
-    trail = await asyncpg.connect(auditor_url(settings, "audit"), password=password)
+    for _ in range(patience):
+        live = await _live(service, settings)
+        parts = await _parts(_Work(service, settings, live))
+        differing = _differing(service, parts, live)
+        if not differing:
+            break
+        await asyncio.sleep(1.0)
+    return _report(service, parts, live, differing, say)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every process that rebuilds some shards knows."""
+
+    service: Service
+    settings: OperatorSettings
+    live: _Live
+
+
+async def _parts(work: _Work) -> list[_Rebuilt]:
+    """All shards rebuilt, some of them by each core."""
+    many = min(SHARDS, len(os.sched_getaffinity(0)))
+    # Forked, a process has what has been read, and need not be handed a copy.
+    with ProcessPoolExecutor(many, get_context("fork"), _inherit, (work,)) as processes:
+        shares = [list(range(first, SHARDS, many)) for first in range(many)]
+        loop = asyncio.get_running_loop()
+        return list(await asyncio.gather(*(loop.run_in_executor(processes, _share, share) for share in shares)))
+
+
+_inherited: _Work
+
+
+def _inherit(work: _Work) -> None:
+    global _inherited
+    _inherited = work
+
+
+def _share(shards: Sequence[int]) -> _Rebuilt:
+    return asyncio.run(_rebuild(_inherited, shards))
+
+
+async def _connected(settings: OperatorSettings, service: str) -> Any:
+    return await asyncpg.connect(auditor_url(settings, service), password=settings.secret("auditor_db_password"))
+
+
+async def _live(service: Service, settings: OperatorSettings) -> _Live:
+    own = await _connected(settings, service.name)
     try:
-        for _ in range(patience):
-            live = await _live(service, own)
-            rebuilt = await _rebuild(service, live, trail)
-            differing = _differing(service, rebuilt.states, live)
-            if not differing:
-                break
-            await asyncio.sleep(1.0)
+        return await _one_moment(service, own)
     finally:
         await own.close()
-        await trail.close()
-    return _report(service, rebuilt, live, differing, say)
 
 
-async def _live(service: Service, own: Any) -> _Live:
+async def _one_moment(service: Service, own: Any) -> _Live:
     async with own.transaction(isolation="repeatable_read", readonly=True):
         heard = {(row["source"], row["shard"]): row["position"] for row in await own.fetch("SELECT * FROM heard")}
         shards = await own.fetch("SELECT shard, next_position FROM shards")
@@ -94,13 +137,12 @@ WAITING = """SELECT dossier_id FROM states WHERE parked
 """Whose messages wait, and of whom a message was given up: what it said is heard and in no state."""
 
 
-def _differing(service: Service, rebuilt: Mapping[UUID, Any], live: _Live) -> list[UUID]:
-    empty = service.decider.empty
-    return [
-        dossier
-        for dossier in sorted((rebuilt.keys() | live.states.keys()) - live.waiting)
-        if not _equal(rebuilt.get(dossier, empty), live.states.get(dossier), empty)
-    ]
+def _differing(service: Service, parts: Sequence[_Rebuilt], live: _Live) -> list[UUID]:
+    """Dossiers whose live state is not what the trail comes to; those of whom it holds nothing must be empty."""
+    found = {UUID(bytes=dossier) for part in parts for dossier in part.dossiers}
+    empty, lone = service.decider.empty, live.states.keys() - found - live.waiting
+    unknown = [dossier for dossier in lone if not _equal(empty, live.states[dossier], empty)]
+    return sorted([*unknown, *(dossier for part in parts for dossier in part.differing)])
 
 
 def _equal(rebuilt: Any, live: str | None, empty: Any) -> bool:
@@ -112,28 +154,44 @@ def _equal(rebuilt: Any, live: str | None, empty: Any) -> bool:
     return bool(rebuilt == type(empty).model_validate_json(live))
 
 
-def _report(service: Service, rebuilt: _Rebuilt, live: _Live, differing: list[UUID], say: Callable[[str], None]) -> int:
+def _report(
+    service: Service, parts: Sequence[_Rebuilt], live: _Live, differing: list[UUID], say: Callable[[str], None]
+) -> int:
     for dossier in differing[:50]:
         say(f"{service.name}: the state of dossier {dossier} differs from what its events come to")
     left_out = f", {len(live.waiting)} left out behind dead letters" if live.waiting else ""
-    unread = f", unreadable records passed over: {rebuilt.unreadable}" if rebuilt.unreadable else ""
-    counts = f"{len(live.states)} live states, {len(rebuilt.states)} rebuilt from the trail"
+    unreadable, rebuilt = sum(part.unreadable for part in parts), sum(len(part.dossiers) for part in parts)
+    unread = f", unreadable records passed over: {unreadable}" if unreadable else ""
+    counts = f"{len(live.states)} live states, {rebuilt} rebuilt from the trail"
     say(f"{service.name}: {counts}, {len(differing)} differ{left_out}{unread}")
     return 1 if differing else 0
 
 
-async def _rebuild(service: Service, live: _Live, trail: Any) -> _Rebuilt:
-    """Fold what was heard (up to the position heard) and said, each source in its order."""
+async def _rebuild(work: _Work, shards: Collection[int]) -> _Rebuilt:
+    """Fold what was heard (up to the position heard) and said in these shards, each source in its order, and compare.
+    What has been stored in the trail since the live states were read lies behind those positions.
+    """
+    service, live = work.service, work.live
     states: dict[UUID, Any] = {}
     unreadable = 0
     folded = [event.TYPE for event in service.decider.folds]
     topics = dict.fromkeys([*(topic.name for topic in heard_by(service.name)), topic_of(service.name)])
-    async with trail.transaction(isolation="repeatable_read", readonly=True):
-        for topic in topics:
-            rows = await trail.cursor(TRAIL, topic, folded)
-            while block := await rows.fetch(BLOCK):
-                unreadable += _fold(service.decider, live.limits, block, states)
-    return _Rebuilt(states, unreadable)
+    trail = await _connected(work.settings, "audit")
+    try:
+        async with trail.transaction(readonly=True):
+            for topic in topics:
+                rows = await trail.cursor(TRAIL, topic, folded, shards)
+                while block := await rows.fetch(BLOCK):
+                    unreadable += _fold(service.decider, live.limits, block, states)
+    finally:
+        await trail.close()
+    empty = service.decider.empty
+    differing = [
+        dossier
+        for dossier, state in states.items()
+        if dossier not in live.waiting and not _equal(state, live.states.get(dossier), empty)
+    ]
+    return _Rebuilt(frozenset(dossier.bytes for dossier in states), differing, unreadable)
 
 
 def _fold(
@@ -178,5 +236,5 @@ _TIME = re.compile(f'{_AT},"((?:[0-9a-f][0-9a-f])+5a)"')
 
 TRAIL = """SELECT t.event_id, t.dossier_id, t.type, t.source, t.shard, t.sequence, r.headers, r.value
            FROM trail t JOIN records r ON r.id = t.record_id
-           WHERE r.topic = $1 AND t.type = ANY($2) ORDER BY t.shard, t.sequence"""
+           WHERE r.topic = $1 AND t.type = ANY($2) AND t.shard = ANY($3) ORDER BY t.shard, t.sequence"""
 """The audit service's tables, as its migration lays them out; of types that a decider folds."""

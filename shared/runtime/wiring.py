@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -15,7 +15,6 @@ import structlog
 from shared.errors import Misconfigured, Unavailable
 from shared.runtime import store
 from shared.runtime.batcher import Batcher
-from shared.runtime.consumer import KafkaConsumer
 from shared.runtime.engine import LOST_CONNECTION, Engine
 from shared.runtime.guard import RestoreGuard
 from shared.runtime.http import Door
@@ -31,6 +30,9 @@ from shared.runtime.settings import OperatorSettings, Settings
 from shared.runtime.taking_back import TakingBack
 from shared.runtime.tasks import Worker
 from shared.topics import KEYS, heard_by, topic_of
+
+if TYPE_CHECKING:
+    from shared.runtime.consumer import KafkaConsumer  # Faust, a quarter of the start of an operator's command
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +72,7 @@ class Runtime:
     worker: Worker
     listener: Listener
     key_listener: KeyListener | None = None
-    consumer: KafkaConsumer | None = None
+    consumer: "KafkaConsumer | None" = None
     loops: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
 
 
