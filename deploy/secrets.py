@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
-from deploy.kafka.certificates import new_authority, new_broker
+from deploy.kafka.certificates import answers_to, new_authority, new_broker
 from deploy.postgres.names import AUDITOR, SERVICES
 from shared.errors import Misconfigured
 from shared.law.synthetic import AGENCY
@@ -74,9 +74,11 @@ class Secrets:
         self._ensure_clients(units)
 
     def ensure_broker(self, name: str, hosts: Sequence[str]) -> Path:
-        """The file with key and certificate of a broker that answers to these hosts, made if it is not there."""
+        """The file with key and certificate of a broker that answers to these hosts, made if it is not there or answers
+        to fewer.
+        """
         path = self.path(f"{name}_tls.pem")
-        if not path.exists():
+        if not (path.exists() and answers_to(path.read_text(), hosts)):
             self._write(path.name, new_broker(self.read(AUTHORITY), self.read(AUTHORITY_KEY), hosts))
         return path
 

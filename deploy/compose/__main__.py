@@ -55,6 +55,11 @@ def secrets_folder() -> Path:
     return Path(os.environ.get("DOSSIER_SECRETS") or SECRETS).resolve()
 
 
+def published_host() -> str:
+    """Under what name or address subscribers outside of the containers reach this machine."""
+    return os.environ.get("KAFKA_HOST") or "127.0.0.1"
+
+
 def ensure_secrets(folder: Path, brokers: Iterable[str] = ()) -> None:
     """Make what is missing, with certificates for these brokers. Only this folder's owner may enter it; the files are
     readable to all, for the containers' user, who has no name here, is shown them one by one.
@@ -62,7 +67,7 @@ def ensure_secrets(folder: Path, brokers: Iterable[str] = ()) -> None:
     kept = Secrets(folder)
     kept.ensure(load_catalogue().agencies)
     for broker in brokers:
-        kept.ensure_broker(broker, [broker])
+        kept.ensure_broker(broker, [broker, "localhost", "127.0.0.1", published_host()])
     credentials = kept.path("register_credentials")
     if not credentials.exists():
         credentials.write_text(f"dossiers:{secrets.token_hex(32)}")
@@ -80,7 +85,15 @@ def up(demo: bool, cluster: bool) -> None:
     compose(*profile, "up", "--build", "--detach", "--wait", "--wait-timeout", str(seconds), cluster=cluster)
     for name, (variable, usual) in _addresses(cluster).items():
         print(f"{name:<11} http://127.0.0.1:{os.environ.get(variable) or usual}")
+    if cluster:
+        print(f"kafka       {subscribers_servers(os.environ)} (SASL_SSL, for subscribers)")
     print(f"tokens      {secrets_folder() / 'clients.json'}")
+
+
+def subscribers_servers(ports: Mapping[str, str]) -> str:
+    """Where the brokers of the cluster are published, as clients are told (host:port,…)."""
+    numbered = range(1, len(BROKERS) + 1)
+    return ",".join(f"{published_host()}:{ports.get(f'KAFKA_{n}_PORT') or 9190 + n}" for n in numbered)
 
 
 def _addresses(cluster: bool) -> Mapping[str, tuple[str, str]]:

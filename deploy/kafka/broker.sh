@@ -1,11 +1,11 @@
 #!/bin/bash
-# One broker and controller of compose.cluster.yaml: settings from the files beside this one, BROKER_ID from the
-# environment, certificates and the administrator's password from /run/secrets. The image's own start knows no --add-scram,
+# One broker and controller of compose.cluster.yaml: settings from the files beside this one, BROKER_ID and PUBLISHED (its
+# host:port for subscribers) from the environment, certificates and the administrator's password from /run/secrets. The image's own start knows no --add-scram,
 # and without an administrator from the first start on nobody could give anybody a login.
 set -euo pipefail
 cd "$(dirname "$0")"
 settings=/tmp/server.properties
-sed "s#{node}#$BROKER_ID#g; s#{certificate}#/run/secrets/kafka-${BROKER_ID}_tls.pem#; s#{authority}#/run/secrets/kafka_ca.pem#" \
+sed "s#{node}#$BROKER_ID#g; s#{published}#$PUBLISHED#; s#{certificate}#/run/secrets/kafka-${BROKER_ID}_tls.pem#; s#{authority}#/run/secrets/kafka_ca.pem#" \
   server.properties secured.properties cluster.properties >"$settings"
 export KAFKA_LOG4J_OPTS="-Dlog4j2.configurationFile=$PWD/log4j2.properties"
 

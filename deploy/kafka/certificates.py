@@ -1,7 +1,7 @@
 """The cluster's own certificate authority, and certificates of brokers that it vouches for. PEM, as Kafka reads it."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -57,6 +57,13 @@ def new_broker(authority: str, authority_key: str, hosts: Sequence[str]) -> str:
         .sign(signing, hashes.SHA256())
     )
     return _private(key) + certificate.public_bytes(Encoding.PEM).decode()
+
+
+def answers_to(broker: str, hosts: Iterable[str]) -> bool:
+    """Whether the broker of this PEM text answers to all these names and addresses."""
+    certificate = x509.load_pem_x509_certificate(broker.encode())
+    named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(map(_host, hosts)) <= set(named)
 
 
 def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

@@ -6,6 +6,7 @@ from outside their containers. Everything runs under a project name of its own a
 """
 
 import argparse
+import asyncio
 import json
 import os
 import signal
@@ -20,12 +21,22 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from deploy.compose.__main__ import BROKERS, NoDocker, command, compose, ensure_secrets
+from deploy.compose.__main__ import (
+    BROKERS,
+    NoDocker,
+    command,
+    compose,
+    ensure_secrets,
+    secrets_folder,
+    subscribers_servers,
+)
 from deploy.demo.asked import BUILD
-from deploy.kafka.acls import WATCHER
+from deploy.kafka.acls import SUBSCRIBERS, WATCHER
 from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
 from deploy.postgres.names import SERVICES
+from deploy.secrets import Secrets
+from tests.compose.subscriber import events_heard
 
 PROJECT = "dossier-test"
 
@@ -193,7 +204,8 @@ def _ports(cluster: bool) -> dict[str, str]:
     """Settings of the published ports; 0 to 0 lets Docker choose one for each process."""
     several = {name: "0" for name in ("INTAKE_PORTS", "PAYMENT_PORTS")}
     single = {name: str(free_port()) for name in ("INTAKE_PORT", "PAYMENT_PORT")}
-    return {**(several if cluster else single), "PROMETHEUS_PORT": str(free_port())}
+    brokers = {f"KAFKA_{n}_PORT": str(free_port()) for n in range(1, len(BROKERS) + 1)}
+    return {**(several | brokers if cluster else single), "PROMETHEUS_PORT": str(free_port())}
 
 
 def _forget(it: Deployment) -> None:
@@ -221,6 +233,7 @@ def handle(it: Deployment, count: int) -> None:
     _hardened(it)
     if it.cluster:
         _refused(it)
+        _subscribed(it)
     for service in SERVICES:
         _killed(it, service)
     if it.cluster:
@@ -263,6 +276,16 @@ def _hardened(it: Deployment) -> None:
 def _refused(it: Deployment) -> None:
     with it.trial("a wrong principal refused on each topic") as found:
         found(it.inside("permissions"))
+
+
+def _subscribed(it: Deployment) -> None:
+    with it.trial("a subscriber outside of the containers hears all that audit holds") as found:
+        query = "SELECT count(*) FROM trail"
+        held = int(it.ask("exec", "-T", "postgres", "psql", "-U", "postgres", "-d", "dossier_audit", "-Atc", query))
+        broker = Secrets(secrets_folder()).broker(subscribers_servers(it.ports), "SASL_SSL", SUBSCRIBERS[0])
+        heard = asyncio.run(events_heard(broker))
+        assert heard >= held > 0, f"{heard} events heard, {held} in the trail"
+        found(f"{heard} events heard over the published addresses, {held} in the trail before")
 
 
 def _killed(it: Deployment, service: str) -> None:

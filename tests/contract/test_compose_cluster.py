@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.compose.__main__ import BROKERS, CLUSTER
+from deploy.compose.__main__ import BROKERS, CLUSTER, ensure_secrets, subscribers_servers
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
+from deploy.kafka.certificates import answers_to
 from deploy.postgres.names import SERVICES
 from deploy.secrets import NEEDS
 from shared.runtime.settings import AUTHORITY
@@ -67,6 +68,39 @@ def test_the_brokers_are_those_that_certificates_are_made_for_and_each_has_only_
         given = FILE["services"][broker]
         assert broker == f"kafka-{given['environment']['BROKER_ID']}"
         assert set(given["secrets"]) == {AUTHORITY, f"{broker}_tls.pem", f"{ADMIN}_kafka_password"}
+
+
+def test_subscribers_are_told_the_address_at_which_each_broker_is_published() -> None:
+    listeners = re.search(
+        r"^listeners=.*SUBSCRIBERS://:(\d+)", (KAFKA / "cluster.properties").read_text(), re.MULTILINE
+    )
+    assert listeners is not None
+    for n, broker in enumerate(BROKERS, 1):
+        given = FILE["services"][broker]
+        port = f"${{KAFKA_{n}_PORT:-{9190 + n}}}"
+        assert given["environment"]["PUBLISHED"] == f"${{KAFKA_HOST:-127.0.0.1}}:{port}"
+        assert given["ports"] == [f"${{KAFKA_BIND:-127.0.0.1}}:{port}:{listeners[1]}"]
+    assert subscribers_servers({}) == "127.0.0.1:9191,127.0.0.1:9192,127.0.0.1:9193"
+    assert subscribers_servers({"KAFKA_2_PORT": "7"}) == "127.0.0.1:9191,127.0.0.1:7,127.0.0.1:9193"
+
+
+def test_a_broker_published_under_a_new_name_gets_a_certificate_for_it_and_else_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made() -> str:
+        ensure_secrets(tmp_path, BROKERS[:1])
+        return (tmp_path / f"{BROKERS[0]}_tls.pem").read_text()
+
+    monkeypatch.delenv("KAFKA_HOST", raising=False)
+    first = made()
+    assert answers_to(first, [BROKERS[0], "127.0.0.1", "localhost"])
+    assert not answers_to(first, ["kafka.example"])
+    assert made() == first
+    monkeypatch.setenv("KAFKA_HOST", "kafka.example")
+    second = made()
+    assert answers_to(second, [BROKERS[0], "127.0.0.1", "kafka.example"])
+    monkeypatch.delenv("KAFKA_HOST")
+    assert made() == second, "it answers to all that is wanted now, and to more"
 
 
 def test_no_secret_stands_in_an_environment_or_a_command() -> None:
