@@ -164,7 +164,7 @@ class Field:
         async def still() -> bool:
             return await self.in_flight(services) == 0 and await self.unpaid() == 0
 
-        await until(still, seconds=seconds, what="everything to be in the trail", every=0.2)
+        await until(still, seconds=seconds, what="everything to be in the trail", every=1.0)
 
     async def in_flight(self, services: Sequence[str] = SERVICES) -> int:
         """Messages on their way in or to `services`: committed, not published; published, not heard; tasks to run."""

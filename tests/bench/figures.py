@@ -153,7 +153,7 @@ async def backlog(asked: Asked) -> Values:
         await until(lambda: _after(gone + AWAY_S), seconds=AWAY_S + 5, what="a minute to pass")
         waiting = await field.in_flight((BUSIEST,))
         began = await _started(field, process)
-        await until(lambda: _level(field), seconds=300, what="the service to be level again", every=0.1)
+        await until(lambda: _level(field), seconds=300, what="the service to be level again", every=0.5)
         seconds = time.time() - began
         assert filing.poll() is None, "the load ended before the service was level"
         return {"value": seconds, "waiting": waiting}
