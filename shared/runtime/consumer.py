@@ -101,7 +101,7 @@ class Consumer(driver.Consumer):
         """Faust's loop around the fetcher, started anew after each rebalance."""
         clock = asyncio.get_running_loop().time
         while not (self.should_stop or fetcher.should_stop):
-            fetched, _ = await self._wait_next_records(FETCH_S)
+            fetched = await self._fetched()
             if not fetched or self.should_stop:
                 continue
             if not self.flow_active:
@@ -113,6 +113,20 @@ class Consumer(driver.Consumer):
             await asyncio.shield(self._batch)
             if sum(map(len, fetched.values())) < self.app.conf.broker_max_poll_records:
                 await rest(clock() - began)  # behind a full batch the next is full too, however soon
+
+    async def _fetched(self) -> Mapping[TP, Sequence[Any]] | None:
+        """What comes within FETCH_S. Nothing where the group could not go on with an answer that is none of its
+        protocol's (as from a broker that still loads what the group has acknowledged): to be told makes it try again.
+        """
+        try:
+            fetched, _ = await self._wait_next_records(FETCH_S)
+        except KafkaError as interrupted:
+            if type(interrupted) is not KafkaError:
+                raise
+            log.warning("consumer-interrupted", why=str(interrupted))
+            await asyncio.sleep(TAKE_UP_EVERY_S)
+            return None
+        return fetched
 
     async def _read_again(self) -> None:
         """Go back to before what was fetched while partitions were about to be taken away, or given anew."""

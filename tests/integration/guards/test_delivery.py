@@ -5,8 +5,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
+
+from aiokafka.errors import KafkaError
 
 from deploy.local.ground import Ground
 from shared.runtime.batch import Record
@@ -117,3 +120,25 @@ async def test_a_stop_while_a_batch_is_in_work_ends_that_batch_acknowledges_it_a
         body.go_on.set()
         await asyncio.wait_for(stopping, 20)
     assert body.count == SIZE == await committed(ground.bootstrap_servers, group)
+
+
+async def test_a_member_whose_coordinator_is_still_loading_asks_again_instead_of_ending(
+    ground: Ground, tmp_path: Path
+) -> None:
+    await empty_topics(ground)
+    await _put(ground, 1)
+    body = Body()
+    body.go_on.set()
+    async with _working(ground, f"loading-{uuid4()}", tmp_path, body) as member:
+        await body.all_of(1)
+        coordinator = member.app.consumer._thread._consumer._coordinator
+        # What aiokafka makes of a SyncGroup that is answered with LOAD_IN_PROGRESS, on the way that it takes there.
+        refused = asyncio.create_task(coordinator._push_error_to_user(KafkaError("GroupLoadInProgressError()")))
+        await soon(partial(_is_done, refused), "the member to be told")
+        await _put(ground, 1)
+        await body.all_of(2)
+        assert member.alive
+
+
+async def _is_done(task: "asyncio.Task[object]") -> bool:
+    return task.done()
