@@ -4,7 +4,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -114,23 +114,26 @@ async def sent(play: Play, method: str, path: str, body: bytes | None) -> int:
 
 @asynccontextmanager
 async def dead_letter_of_a_task(play: Play) -> AsyncIterator[None]:
-    """A dossier whose look-up failed for good: verification's copy of its data key is damaged while it waits. After
-    the block the key is set right, whatever happened, and the operator redrives: the look-up runs again.
+    """A dossier whose look-up failed for good: verification's copy of its data key is damaged while it waits. The
+    register refuses all until then, for an attempt may have opened the key before. After the block the key is set
+    right, whatever happened, and the operator redrives: the look-up runs again.
     """
-    async with play.outside("register", mode="refuse"):
+    async with AsyncExitStack() as refusing:
+        await refusing.enter_async_context(play.outside("register", mode="refuse"))
         (played,) = await play.begin(cast(1, first=91))
-        await play.filed([played])
 
         async def reversed_key() -> bool:
             return bool(await in_database(play, f"UPDATE data_keys SET wrapped = reverse(wrapped) {OF_IT}", played))
 
-        await until(reversed_key, seconds=SOON_S, what="the key to come")
-    try:
-        await until(lambda: is_dead(play, played), seconds=SOON_S, what="the look-up to fail for good")
-        yield
-    finally:
-        await reversed_key()
-        code, answer = await play.operate("verification", "deadletters", "redrive", played.dossier_id)
+        try:
+            await play.filed([played])
+            await until(reversed_key, seconds=SOON_S, what="the key to come")
+            await until(lambda: is_dead(play, played), seconds=SOON_S, what="the look-up to fail for good")
+            await refusing.aclose()
+            yield
+        finally:
+            await reversed_key()
+            code, answer = await play.operate("verification", "deadletters", "redrive", played.dossier_id)
     assert (code, answer["handled"], answer["parked"]) == (0, 1, False), answer
     await play.all_well([played])
 
