@@ -10,7 +10,7 @@ seek to what the database says. No table, sink, `send` or exactly-once machinery
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from mode.utils.futures import maybe_async
 from shared.errors import Misconfigured
 from shared.runtime.batch import Record
 from shared.runtime.ending import end_at_once
+from shared.runtime.in_time import in_time
 from shared.runtime.kafka import MECHANISM, Broker, Login, mend_clients, record, refusal
 from shared.runtime.pace import rest
 
@@ -36,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 TAKE_UP_EVERY_S = 1.0
 
-NextOffsets = Callable[[], Awaitable[Mapping[tuple[str, int], int]]]
+NextOffsets = Callable[[], Coroutine[Any, Any, Mapping[tuple[str, int], int]]]
 Handle = Callable[[Sequence[Record]], Awaitable[None]]
 
 FETCH_S = 1.0
@@ -131,7 +132,7 @@ class Consumer(driver.Consumer):
     async def _read_again(self) -> None:
         """Go back to before what was fetched while partitions were about to be taken away, or given anew."""
         try:
-            await self._seek_to_stored()
+            await self._seek_to(await self.next_offsets())
         except IllegalStateError:
             # Taken away in the middle of it: the rebalance at work seeks itself before anything goes on.
             log.info("seek-overtaken")
@@ -169,19 +170,19 @@ class Consumer(driver.Consumer):
         that for its own, and never reads again: so it is told to begin anew before.
         """
         try:
-            async with asyncio.timeout(SEEK_S):
-                await self._seek_to_stored()
+            # Not asyncio.timeout: asyncpg may swallow its cancellation, and then takes leave of a silent server.
+            stored = await in_time(self.next_offsets(), SEEK_S)
         except TimeoutError as late:
             log.warning("seek-late", why="the database does not say where to read on")
             tables: Any = self.app.tables
             tables.recovery.signal_recovery_start.set()
             raise IllegalStateError("the database does not say where to read on") from late
+        await self._seek_to(stored)
 
-    async def _seek_to_stored(self) -> None:
+    async def _seek_to(self, stored: Mapping[tuple[str, int], int]) -> None:
         """Begin at the offsets that the database holds. Faust would ask Kafka for its own, which are only a hint here,
         and wait for ever if the broker dies before it answers: aiokafka forgets the question with the assignment.
         """
-        stored = await self.next_offsets()
         targets = {tp: stored[tp.topic, tp.partition] for tp in self.assignment() if (tp.topic, tp.partition) in stored}
         await self.seek_wait(targets)
         self._handled.clear()  # of partitions that went elsewhere before it was committed: theirs to commit now
