@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
-from deploy.kafka.certificates import answers_to, new_authority, new_broker
+from deploy.kafka.certificates import new_authority, new_broker, vouched_for
 from deploy.postgres.names import AUDITOR, SERVICES
 from shared.errors import Misconfigured
 from shared.law.synthetic import AGENCY
@@ -74,13 +74,18 @@ class Secrets:
         self._ensure_clients(units)
 
     def ensure_broker(self, name: str, hosts: Sequence[str]) -> Path:
-        """The file with key and certificate of a broker that answers to these hosts, made if it is not there or answers
-        to fewer.
+        """The file with key and certificate of a broker that answers to these hosts, made anew if our authority does
+        not vouch for it under all of them. Raises Misconfigured if the authority's key is kept elsewhere.
         """
-        path = self.path(f"{name}_tls.pem")
-        if not (path.exists() and answers_to(path.read_text(), hosts)):
-            self._write(path.name, new_broker(self.read(AUTHORITY), self.read(AUTHORITY_KEY), hosts))
+        path, authority = self.path(f"{name}_tls.pem"), self.read(AUTHORITY)
+        if not (path.exists() and vouched_for(path.read_text(), authority, hosts)):
+            self._write(path.name, new_broker(authority, self._authority_key(name), hosts))
         return path
+
+    def _authority_key(self, broker: str) -> str:
+        if not self.path(AUTHORITY_KEY).exists():
+            raise Misconfigured(f"{broker} needs a certificate: put {AUTHORITY_KEY} back into {self.directory}")
+        return self.read(AUTHORITY_KEY)
 
     def path(self, name: str) -> Path:
         """Where the secret called `name` lies."""
@@ -119,7 +124,8 @@ class Secrets:
         return folder
 
     def _ensure_authority(self) -> None:
-        if not (self.path(AUTHORITY).exists() and self.path(AUTHORITY_KEY).exists()):
+        # Its key may be kept elsewhere; another authority would be none that the brokers and subscribers know.
+        if not self.path(AUTHORITY).exists():
             certificate, key = new_authority()
             self._write(AUTHORITY_KEY, key)
             self._write(AUTHORITY, certificate)

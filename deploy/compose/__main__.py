@@ -18,6 +18,7 @@ from pathlib import Path
 
 from deploy.local.machine import LOCAL, ROOT
 from deploy.secrets import Secrets
+from shared.errors import Misconfigured
 from shared.law.loader import load_catalogue
 
 FILE = ROOT / "deploy" / "compose.yaml"
@@ -114,7 +115,7 @@ def main(typed: Sequence[str]) -> int:
     asked = _parser().parse_args(typed)
     try:
         up(asked.demo, asked.cluster) if asked.command == "up" else down(asked.volumes, asked.cluster)
-    except NoDocker as missing:
+    except (NoDocker, Misconfigured) as missing:
         sys.stderr.write(f"{missing}\n")
         return 2
     except subprocess.CalledProcessError as failed:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -59,9 +60,17 @@ def new_broker(authority: str, authority_key: str, hosts: Sequence[str]) -> str:
     return _private(key) + certificate.public_bytes(Encoding.PEM).decode()
 
 
-def answers_to(broker: str, hosts: Iterable[str]) -> bool:
-    """Whether the broker of this PEM text answers to all these names and addresses."""
+def vouched_for(broker: str, authority: str, hosts: Iterable[str], at: datetime | None = None) -> bool:
+    """Whether the authority vouches for the broker of this PEM text, under all these names and addresses, at a moment
+    (now).
+    """
     certificate = x509.load_pem_x509_certificate(broker.encode())
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.encode()))
+    except (InvalidSignature, ValueError):  # of another authority, or of another name
+        return False
+    if certificate.not_valid_after_utc <= (at or datetime.now(UTC)):
+        return False
     named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return set(map(_host, hosts)) <= set(named)
 

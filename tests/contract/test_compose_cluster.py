@@ -4,6 +4,7 @@ Read as files, without Docker; `make test-compose CLUSTER=1` brings it up.
 """
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import yaml
 
 from deploy.compose.__main__ import BROKERS, CLUSTER, ensure_secrets, subscribers_servers
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
-from deploy.kafka.certificates import answers_to
+from deploy.kafka.certificates import new_authority, new_broker, vouched_for
 from deploy.postgres.names import SERVICES
-from deploy.secrets import NEEDS
+from deploy.secrets import AUTHORITY_KEY, NEEDS
+from shared.errors import Misconfigured
 from shared.runtime.settings import AUTHORITY
 
 KAFKA = Path(CLUSTER).parent / "kafka"
@@ -93,14 +95,36 @@ def test_a_broker_published_under_a_new_name_gets_a_certificate_for_it_and_else_
 
     monkeypatch.delenv("KAFKA_HOST", raising=False)
     first = made()
-    assert answers_to(first, [BROKERS[0], "127.0.0.1", "localhost"])
-    assert not answers_to(first, ["kafka.example"])
+    authority = (tmp_path / AUTHORITY).read_text()
+    assert vouched_for(first, authority, [BROKERS[0], "127.0.0.1", "localhost"])
+    assert not vouched_for(first, authority, ["kafka.example"])
     assert made() == first
     monkeypatch.setenv("KAFKA_HOST", "kafka.example")
     second = made()
-    assert answers_to(second, [BROKERS[0], "127.0.0.1", "kafka.example"])
+    assert vouched_for(second, authority, [BROKERS[0], "127.0.0.1", "kafka.example"])
     monkeypatch.delenv("KAFKA_HOST")
     assert made() == second, "it answers to all that is wanted now, and to more"
+
+
+def test_an_authority_whose_key_is_kept_elsewhere_stays_and_asks_for_it_where_it_must_sign(tmp_path: Path) -> None:
+    def kept() -> dict[str, str]:
+        ensure_secrets(tmp_path, BROKERS)
+        return {file.name: file.read_text() for file in tmp_path.glob("*.pem") if file.name != AUTHORITY_KEY}
+
+    before = kept()
+    (tmp_path / AUTHORITY_KEY).unlink()
+    assert kept() == before
+    (tmp_path / f"{BROKERS[0]}_tls.pem").unlink()
+    with pytest.raises(Misconfigured, match=f"put {AUTHORITY_KEY} back"):
+        ensure_secrets(tmp_path, BROKERS)
+
+
+def test_a_certificate_of_another_authority_or_out_of_date_is_made_anew() -> None:
+    authority, key = new_authority()
+    broker = new_broker(authority, key, ["kafka-1"])
+    assert vouched_for(broker, authority, ["kafka-1"])
+    assert not vouched_for(broker, new_authority()[0], ["kafka-1"])
+    assert not vouched_for(broker, authority, ["kafka-1"], datetime.now(UTC) + timedelta(days=3651))
 
 
 def test_no_secret_stands_in_an_environment_or_a_command() -> None:
