@@ -1,7 +1,8 @@
 #!/bin/bash
 # One broker and controller of compose.cluster.yaml: settings from the files beside this one, BROKER_ID and PUBLISHED (its
-# host:port for subscribers) from the environment, certificates and the administrator's password from /run/secrets. The image's own start knows no --add-scram,
-# and without an administrator from the first start on nobody could give anybody a login.
+# host:port for subscribers) from the environment, certificates and the administrator's password from /run/secrets. The
+# image's own start knows no --add-scram, and without an administrator from the first start on nobody could give anybody a
+# login.
 set -euo pipefail
 cd "$(dirname "$0")"
 settings=/tmp/server.properties
