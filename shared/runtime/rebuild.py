@@ -5,13 +5,11 @@ so that each core rebuilds some shards.
 """
 
 import asyncio
-import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing import get_context
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -21,6 +19,7 @@ import orjson
 
 from shared.errors import Poison
 from shared.events.envelope import open_record, read_body, read_envelope
+from shared.runtime.cores import cores, on_cores
 from shared.runtime.decider import Decider, Message
 from shared.runtime.headers import headers_of
 from shared.runtime.service import Service
@@ -28,6 +27,7 @@ from shared.runtime.settings import OperatorSettings
 from shared.topics import SHARDS, heard_by, topic_of
 
 AUDITOR = "auditor"
+NOT_COMPARED = 2
 
 
 def auditor_url(settings: OperatorSettings, service: str) -> str:
@@ -62,14 +62,19 @@ class _Live:
 
 
 async def check(service: Service, settings: OperatorSettings, say: Callable[[str], None], patience: int = 10) -> int:
-    """Rebuild every state of `service` and compare; exit code 1 if one differs. Tells dossiers, never contents.
+    """Rebuild every state of `service` and compare; exit code 1 if one differs, NOT_COMPARED if it could not be done.
+    Tells dossiers, never contents.
 
     The trail of a working system is a moment behind: what differs is compared again, at most `patience` times, a
     second apart. Dossiers with a dead letter, open or given up, are left out and counted: it is heard but not folded.
     """
     for _ in range(patience):
         live = await _live(service, settings)
-        parts = await _parts(_Work(service, settings, live))
+        try:
+            parts = await _parts(_Work(service, settings, live))
+        except BrokenProcessPool:
+            say(f"{service.name}: not compared, one of the processes was killed: is there memory for all states?")
+            return NOT_COMPARED
         differing = _differing(service, parts, live)
         if not differing:
             break
@@ -88,24 +93,8 @@ class _Work:
 
 async def _parts(work: _Work) -> list[_Rebuilt]:
     """All shards rebuilt, some of them by each core."""
-    many = min(SHARDS, len(os.sched_getaffinity(0)))
-    # Forked, a process has what has been read, and need not be handed a copy.
-    with ProcessPoolExecutor(many, get_context("fork"), _inherit, (work,)) as processes:
-        shares = [list(range(first, SHARDS, many)) for first in range(many)]
-        loop = asyncio.get_running_loop()
-        return list(await asyncio.gather(*(loop.run_in_executor(processes, _share, share) for share in shares)))
-
-
-_inherited: _Work
-
-
-def _inherit(work: _Work) -> None:
-    global _inherited
-    _inherited = work
-
-
-def _share(shards: Sequence[int]) -> _Rebuilt:
-    return asyncio.run(_rebuild(_inherited, shards))
+    many = cores()
+    return await on_cores(_rebuild, work, [range(first, SHARDS, many) for first in range(many)])
 
 
 async def _connected(settings: OperatorSettings, service: str) -> Any:
