@@ -80,8 +80,8 @@ def _report(played: list[Played], watcher: Watcher, seconds: float, told: str) -
     faults = [one.fault for one in played if one.fault][:5]
     figures = {
         "dossiers": len(played), "ended_well": well, "seconds": round(seconds, 2),
-        "rate": round(len(played) / seconds, 1), "repeats": watcher.repeats, "gaps": watcher.gaps,
-        "events": sum(watcher.counts.values()), "faults": faults, "late": told,
+        "rate": round(len(played) / seconds, 1), "repeats": watcher.repeats, "read_again": watcher.read_again,
+        "gaps": watcher.gaps, "events": sum(watcher.counts.values()), "faults": faults, "late": told,
     }  # fmt: skip
     sys.stdout.write(json.dumps(figures) + "\n")
     return 0 if well == len(played) and not watcher.gaps else 1

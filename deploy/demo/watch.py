@@ -46,14 +46,19 @@ class Case:
 
 @dataclass
 class Watcher:
-    """Reads all event topics from where they end now (or from the beginning) and sorts events by dossier."""
+    """Reads all event topics from where they end now (or from the beginning) and sorts events by dossier.
+
+    `repeats` counts events that lie on a topic more than once, `read_again` records that Kafka's client has read again.
+    """
 
     bootstrap: str
     cases: dict[str, Case] = field(default_factory=lambda: defaultdict(Case))
     counts: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
+    read_again: int = 0
     gaps: int = 0
     _last: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _next: dict[tuple[str, int], int] = field(default_factory=dict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _task: "asyncio.Task[None] | None" = None
     _consumer: Any = None
@@ -85,12 +90,18 @@ class Watcher:
         while True:
             got = await self._consumer.getmany(timeout_ms=200, max_records=2000)
             for record in by_time(got):
-                self._take(record)
+                self.take(record)
             if got:
                 async with self._changed:
                     self._changed.notify_all()
 
-    def _take(self, record: Any) -> None:
+    def take(self, record: Any) -> None:
+        """What one record says, if it is none that was read before."""
+        place = record.topic, record.partition
+        if record.offset < self._next.get(place, 0):
+            self.read_again += 1
+            return
+        self._next[place] = record.offset + 1
         headers = {name: value.decode() for name, value in record.headers}
         source, sequence, last = headers["ce_source"], int(headers["ce_sequence"]), self._last
         before = last.get(source)

@@ -100,12 +100,12 @@ class SeeingWatcher(Watcher):
         super().__init__(bootstrap)
         self.observed: list[Observed] = []
 
-    def _take(self, record: Any) -> None:
+    def take(self, record: Any) -> None:
         headers = {name: value.decode() for name, value in record.headers}
         name, cause = class_name(headers["ce_type"]), headers["ce_causationid"]
         place = headers["ce_source"], int(headers["ce_sequence"])
         self.observed.append(Observed(*place, headers["ce_id"], name, cause, headers["ce_partitionkey"]))
-        super()._take(record)
+        super().take(record)
 
 
 class StubbornTheatre(Theatre):

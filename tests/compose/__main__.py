@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from deploy.compose.__main__ import (
@@ -36,6 +38,7 @@ from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
 from deploy.postgres.names import SERVICES
 from deploy.secrets import Secrets
+from tests.compose import guide
 from tests.compose.subscriber import events_heard
 
 PROJECT = "dossier-test"
@@ -107,6 +110,10 @@ class Deployment:
         """The output of a compose command. Raises CalledProcessError."""
         return compose(*arguments, more={**self.ports, **more}, cluster=self.cluster, quiet=True).stdout.strip()
 
+    def typed(self, block: str, folder: str = ".") -> str:
+        """What a block of the operator's guide prints, typed in `folder`. Raises CalledProcessError."""
+        return guide.typed(block, Path(folder), self.cluster, {**os.environ, **self.ports})
+
     def containers(self, service: str) -> list[str]:
         """The ids of a service's containers."""
         return self.ask("ps", "-q", service).split()
@@ -158,6 +165,17 @@ class Deployment:
         """Dossiers that there are."""
         query = "SELECT count(*) FROM states"
         return int(self.ask("exec", "-T", "postgres", "psql", "-U", "postgres", "-d", "dossier_intake", "-Atc", query))
+
+    def prometheus(self, path: str) -> dict[str, Any]:
+        """What Prometheus answers. Raises OSError."""
+        with urlopen(f"http://127.0.0.1:{self.ports['PROMETHEUS_PORT']}/api/v1/{path}", timeout=5) as answer:
+            data: dict[str, Any] = json.load(answer)["data"]
+        return data
+
+    def measured(self, query: str) -> float:
+        """What a query of Prometheus comes to; 0 if nothing has been measured."""
+        found = self.prometheus(f"query?{urlencode({'query': query})}")["result"]
+        return float(found[0]["value"][1]) if found else 0.0
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Return once something holds. Raises TimeoutError naming it."""
@@ -240,22 +258,24 @@ def handle(it: Deployment, count: int) -> None:
         _broker_lost(it, count)
     _under_load(it, count)
     _upgraded(it, count)
+    _restored(it, count)
+    _new_key(it, count)
     _again(it, count)
 
 
 def _told(figures: dict[str, Any]) -> str:
+    again = f", {figures['read_again']} records read again" if figures["read_again"] else ""
     return (
-        f"{figures['ended_well']} of {figures['dossiers']} ended as they should, 0 lost, {figures['repeats']} repeats"
+        f"{figures['ended_well']} of {figures['dossiers']} ended as they should, 0 lost, "
+        f"{figures['repeats']} repeats{again}"
     )
 
 
 def _watched(it: Deployment) -> None:
     with it.trial("Prometheus sees every process") as found:
-        url = f"http://127.0.0.1:{it.ports['PROMETHEUS_PORT']}/api/v1/targets"
 
         def all_up() -> bool:
-            with urlopen(url, timeout=5) as answer:
-                targets = json.load(answer)["data"]["activeTargets"]
+            targets = it.prometheus("targets")["activeTargets"]
             up = Counter(one["labels"]["service"] for one in targets if one["health"] == "up")
             return len(targets) == up.total() and up == {**dict.fromkeys(SERVICES, it.replicas), WATCHER: 1}
 
@@ -339,6 +359,41 @@ def _upgraded(it: Deployment, count: int) -> None:
         assert len(images) == it.replicas and all(image.endswith(":upgraded") for image in images), images
         found(_told(it.carried(load)))
         found(it.audited())
+
+
+def _restored(it: Deployment, count: int) -> None:
+    with it.trial("verification's database restored as the guide says, from a backup older than a load") as found:
+        with tempfile.TemporaryDirectory() as folder:
+            it.typed("back-up", folder)
+            it.carried(it.load(count))
+            it.typed("restore", folder)
+        it.up("--no-deps", "--no-recreate", "verification")
+        query = 'sum(dossier_events_taken_back_total{service="verification"})'
+        it.until(lambda: it.measured(query) >= count, "as many events as dossiers to be taken back")
+        found(f"{it.measured(query):.0f} events taken back from the topic")
+        found(_told(it.carried(it.load(count))))
+        found(it.audited())
+
+
+def _new_key(it: Deployment, count: int) -> None:
+    with it.trial("the key-encryption key exchanged as the guide says, under load") as found:
+        load = it.load(count)
+        it.under_way(load)
+        found(it.typed("exchange-the-kek").splitlines()[-1])
+        found(_told(it.carried(load)))
+        it.until(lambda: _ends_well(lambda: it.typed("is-the-old-kek-needed")), "no service to need the old key")
+        it.typed("remove-the-old-kek")
+        it.up("--no-deps", "--no-recreate", *SERVICES)
+        found(_told(it.carried(it.load(count))))
+        found(it.audited())
+
+
+def _ends_well(asked: Callable[[], str]) -> bool:
+    try:
+        asked()
+    except subprocess.CalledProcessError:
+        return False
+    return True
 
 
 def _again(it: Deployment, count: int) -> None:

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from deploy.demo.watch import by_time
+from deploy.demo.watch import Watcher, by_time
 
 
 def record(name: str, timestamp: int) -> SimpleNamespace:
@@ -17,3 +17,23 @@ def test_records_of_several_partitions_are_taken_by_their_time() -> None:
 def test_a_clock_that_was_set_back_changes_no_partitions_order() -> None:
     got = {0: [record("one", 9), record("two", 1), record("three", 5)], 1: [record("other", 2)]}
     assert [one.name for one in by_time(got) if one.name != "other"] == ["one", "two", "three"]
+
+
+def event(sequence: int, offset: int) -> SimpleNamespace:
+    headers = {
+        "ce_source": "intake/3", "ce_sequence": f"{sequence}", "ce_id": f"id-{sequence}", "ce_partitionkey": "a-file",
+        "ce_type": "vn.gov.dossier.dossier-accepted.v1", "ce_time": "2026-01-05T08:00:00Z",
+        **({"ce_previous": f"id-{sequence - 1}"} if sequence > 1 else {}),
+    }  # fmt: skip
+    return SimpleNamespace(
+        topic="gov.dossier.intake.v1", partition=3, offset=offset, timestamp=0, value=b"{}",
+        headers=[(name, text.encode()) for name, text in headers.items()],
+    )  # fmt: skip
+
+
+def test_an_event_published_twice_is_a_repeat_and_a_record_read_twice_is_none() -> None:
+    watcher = Watcher("nowhere:9092")
+    for sequence, offset in ((1, 10), (2, 11), (2, 12), (1, 10), (2, 11), (2, 12), (3, 13)):
+        watcher.take(event(sequence, offset))
+    assert (watcher.repeats, watcher.read_again, watcher.gaps) == (1, 3, 0)
+    assert watcher.counts == {"DossierAccepted": 3}

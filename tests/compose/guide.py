@@ -1,0 +1,30 @@
+"""What the operator's guide tells operators to type, read from it and typed: its blocks that have a name."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from deploy.compose.__main__ import command
+from deploy.local.machine import ROOT
+
+GUIDE = ROOT / "deploy" / "OPERATING.md"
+
+
+def commands(name: str) -> str:
+    """The lines of the guide's block of this name (```sh name). Raises ValueError if there is not exactly one."""
+    (block,) = re.findall(rf"^```sh {re.escape(name)}\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    return str(block)
+
+
+def typed(name: str, folder: Path, cluster: bool, settings: dict[str, str]) -> str:
+    """What the block prints, typed in `folder`, where `dossier` is Compose on our files.
+
+    Raises CalledProcessError at the first command that fails.
+    """
+    dossier = f'dossier() {{ {shlex.join(command(cluster))} "$@"; }}'
+    ran = subprocess.run(  # noqa: S603 - our own guide
+        ["bash", "-euo", "pipefail", "-c", f"{dossier}\n{commands(name)}"],  # noqa: S607
+        cwd=folder, env=settings, text=True, check=True, capture_output=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return ran.stdout
