@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.runtime.kafka import Broker, Login
 from shared.topics import TOPICS
@@ -66,17 +66,18 @@ class Watcher:
 
     async def start(self) -> None:
         """Begin to listen, at the ends of the topics."""
-        topics = [topic.name for topic in TOPICS.values() if topic.public]
         self._consumer = AIOKafkaConsumer(
-            *topics,
             **Broker(self.bootstrap, self.login).connection,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
         await self._consumer.start()
-        await self._consumer.seek_to_end()
-        for partition in self._consumer.assignment():
-            await self._consumer.position(partition)
+        # A subscription begins everywhere anew when a broker that has just started names one topic less.
+        public = [topic for topic in TOPICS.values() if topic.public]
+        partitions = [TopicPartition(topic.name, number) for topic in public for number in range(topic.partitions)]
+        self._consumer.assign(partitions)
+        for partition, end in (await self._consumer.end_offsets(partitions)).items():
+            self._consumer.seek(partition, end)
         self._task = asyncio.create_task(self._read())
 
     async def stop(self) -> None:
