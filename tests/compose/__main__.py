@@ -379,7 +379,8 @@ def _new_key(it: Deployment, count: int) -> None:
     with it.trial("the key-encryption key exchanged as the guide says, under load") as found:
         load = it.load(count)
         it.under_way(load)
-        found(it.typed("exchange-the-kek").splitlines()[-1])
+        told = json.loads(it.typed("exchange-the-kek"))
+        found(f"{told['rewrapped']} data keys wrapped anew")
         found(_told(it.carried(load)))
         it.until(lambda: _ends_well(lambda: it.typed("is-the-old-kek-needed")), "no service to need the old key")
         it.typed("remove-the-old-kek")
