@@ -56,7 +56,7 @@ up: setup ## The same in containers, by Docker Compose (OUTSIDE=1: with simulato
 down: setup ## End the containers; data stay in their volumes (VOLUMES=1 forgets them, CLUSTER=1 as for up)
 	@$(PY) -m deploy.compose down $(if $(VOLUMES),--volumes) $(if $(CLUSTER),--cluster)
 
-test-compose: setup ## Bring the containers up for real, kill, restart and upgrade them under load (ten minutes, root; CLUSTER=1: the cluster)
+test-compose: setup ## Bring the containers up for real, kill, restart and upgrade them under load (ten minutes, root; CLUSTER=1: the cluster, fifteen)
 	@$(PY) -m tests.compose $(if $(CLUSTER),--cluster)
 
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
