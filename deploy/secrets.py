@@ -75,17 +75,22 @@ class Secrets:
 
     def ensure_broker(self, name: str, hosts: Sequence[str]) -> Path:
         """The file with key and certificate of a broker that answers to these hosts, made anew if our authority does
-        not vouch for it under all of them. Raises Misconfigured if the authority's key is kept elsewhere.
+        not vouch for it under all of them. Raises Misconfigured if the authority's key is not here, but kept elsewhere,
+        or is another's.
         """
         path, authority = self.path(f"{name}_tls.pem"), self.read(AUTHORITY)
         if not (path.exists() and vouched_for(path.read_text(), authority, hosts)):
-            self._write(path.name, new_broker(authority, self._authority_key(name), hosts))
+            self._write(path.name, self._new_broker(name, authority, hosts))
         return path
 
-    def _authority_key(self, broker: str) -> str:
+    def _new_broker(self, name: str, authority: str, hosts: Sequence[str]) -> str:
+        asked = f"{name} needs a certificate: put {AUTHORITY_KEY} back into {self.directory}"
         if not self.path(AUTHORITY_KEY).exists():
-            raise Misconfigured(f"{broker} needs a certificate: put {AUTHORITY_KEY} back into {self.directory}")
-        return self.read(AUTHORITY_KEY)
+            raise Misconfigured(asked)
+        try:
+            return new_broker(authority, self.read(AUTHORITY_KEY), hosts)
+        except ValueError as wrong:
+            raise Misconfigured(f"{asked}; of what is there, {wrong}") from wrong
 
     def path(self, name: str) -> Path:
         """Where the secret called `name` lies."""
@@ -125,10 +130,15 @@ class Secrets:
 
     def _ensure_authority(self) -> None:
         # Its key may be kept elsewhere; another authority would be none that the brokers and subscribers know.
-        if not self.path(AUTHORITY).exists():
-            certificate, key = new_authority()
-            self._write(AUTHORITY_KEY, key)
-            self._write(AUTHORITY, certificate)
+        if self.path(AUTHORITY).exists():
+            return
+        if made := [
+            path.name for path in (self.path(AUTHORITY_KEY), *self.directory.glob("*_tls.pem")) if path.exists()
+        ]:
+            raise Misconfigured(f"{', '.join(sorted(made))} without {AUTHORITY} in {self.directory}: put it back")
+        certificate, key = new_authority()
+        self._write(AUTHORITY, certificate)
+        self._write(AUTHORITY_KEY, key)
 
     def _ensure_clients(self, units: Iterable[str]) -> None:
         present = json.loads(self.path(CLIENTS).read_text()) if self.path(CLIENTS).exists() else []

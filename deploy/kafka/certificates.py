@@ -19,7 +19,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 BROKER = "broker"
 """The name in every broker's certificate: by it brokers and controllers know each other (`super.users`)."""
 
-_VALID = timedelta(days=3650)
+_BROKER_VALID, _AUTHORITY_VALID = timedelta(days=3650), timedelta(days=7300)
+"""The authority must outlive every broker's certificate, the last of which may be made years after it."""
+_RENEWED = timedelta(days=30)
+"""So long before its end a broker's certificate is made anew."""
 _CLOCKS_APART = timedelta(hours=1)
 
 
@@ -28,7 +31,7 @@ def new_authority() -> tuple[str, str]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("dossier-kafka-authority")
     certificate = (
-        _certificate(name, name, key.public_key())
+        _certificate(name, name, key.public_key(), _AUTHORITY_VALID)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -40,16 +43,17 @@ def new_authority() -> tuple[str, str]:
 def new_broker(authority: str, authority_key: str, hosts: Sequence[str]) -> str:
     """Key and certificate of a broker that answers to these names and addresses, in one PEM text (Kafka's key store).
 
-    It shows the certificate to clients as a server and to other brokers as a client.
+    It shows the certificate to clients as a server and to other brokers as a client. Raises ValueError if that is not
+    the authority's key.
     """
     issuer = x509.load_pem_x509_certificate(authority.encode())
     signing = load_pem_private_key(authority_key.encode(), None)
-    if not isinstance(signing, ec.EllipticCurvePrivateKey):
-        raise ValueError("the authority's key is not one that new_authority made")
+    if not isinstance(signing, ec.EllipticCurvePrivateKey) or signing.public_key() != issuer.public_key():
+        raise ValueError("the key is not the one of this authority")
     key = ec.generate_private_key(ec.SECP256R1())
     both_sides = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     certificate = (
-        _certificate(_name(BROKER), issuer.subject, key.public_key())
+        _certificate(_name(BROKER), issuer.subject, key.public_key(), _BROKER_VALID)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(both_sides, critical=False)
@@ -61,21 +65,23 @@ def new_broker(authority: str, authority_key: str, hosts: Sequence[str]) -> str:
 
 
 def vouched_for(broker: str, authority: str, hosts: Iterable[str], at: datetime | None = None) -> bool:
-    """Whether the authority vouches for the broker of this PEM text, under all these names and addresses, at a moment
-    (now).
+    """Whether the authority vouches for the broker of this PEM text, under all these names and addresses, for at least
+    a month from a moment (now) on.
     """
     certificate = x509.load_pem_x509_certificate(broker.encode())
     try:
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.encode()))
     except (InvalidSignature, ValueError):  # of another authority, or of another name
         return False
-    if certificate.not_valid_after_utc <= (at or datetime.now(UTC)):
+    if certificate.not_valid_after_utc <= (at or datetime.now(UTC)) + _RENEWED:
         return False
     named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return set(map(_host, hosts)) <= set(named)
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid: timedelta
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -84,7 +90,7 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCKS_APART)
-        .not_valid_after(now + _VALID)
+        .not_valid_after(now + valid)
     )
 
 

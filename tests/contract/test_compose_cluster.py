@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 
 from deploy.compose.__main__ import BROKERS, CLUSTER, ensure_secrets, subscribers_servers
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
 from deploy.kafka.certificates import new_authority, new_broker, vouched_for
 from deploy.postgres.names import SERVICES
-from deploy.secrets import AUTHORITY_KEY, NEEDS
+from deploy.secrets import AUTHORITY_KEY, NEEDS, Secrets
 from shared.errors import Misconfigured
 from shared.runtime.settings import AUTHORITY
 
@@ -119,12 +120,45 @@ def test_an_authority_whose_key_is_kept_elsewhere_stays_and_asks_for_it_where_it
         ensure_secrets(tmp_path, BROKERS)
 
 
-def test_a_certificate_of_another_authority_or_out_of_date_is_made_anew() -> None:
+def test_a_key_of_another_authority_signs_nothing_and_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
+    ensure_secrets(tmp_path, BROKERS)
+    broker = tmp_path / f"{BROKERS[0]}_tls.pem"
+    before = broker.read_text()
+    (tmp_path / AUTHORITY_KEY).unlink()
+    (tmp_path / AUTHORITY_KEY).write_text(new_authority()[1])
+    with pytest.raises(Misconfigured, match="the key is not the one of this authority"):
+        Secrets(tmp_path).ensure_broker(BROKERS[0], ["kafka.example"])
+    assert broker.read_text() == before
+
+
+def test_an_authority_whose_certificate_is_lost_is_asked_for_and_not_replaced(tmp_path: Path) -> None:
+    ensure_secrets(tmp_path, BROKERS)
+    (tmp_path / AUTHORITY).unlink()
+    before = (tmp_path / AUTHORITY_KEY).read_text()
+    with pytest.raises(Misconfigured, match=f"{AUTHORITY_KEY}.* without {AUTHORITY} .*: put it back"):
+        ensure_secrets(tmp_path, BROKERS)
+    assert (tmp_path / AUTHORITY_KEY).read_text() == before
+
+
+def test_a_certificate_of_another_authority_or_in_its_last_month_is_made_anew() -> None:
     authority, key = new_authority()
     broker = new_broker(authority, key, ["kafka-1"])
+    now = datetime.now(UTC)
     assert vouched_for(broker, authority, ["kafka-1"])
     assert not vouched_for(broker, new_authority()[0], ["kafka-1"])
-    assert not vouched_for(broker, authority, ["kafka-1"], datetime.now(UTC) + timedelta(days=3651))
+    assert vouched_for(broker, authority, ["kafka-1"], now + timedelta(days=3650 - 31))
+    assert not vouched_for(broker, authority, ["kafka-1"], now + timedelta(days=3650 - 29))
+
+
+def test_the_authority_outlives_a_certificate_that_it_gives_after_nine_years() -> None:
+    ends = x509.load_pem_x509_certificate(new_authority()[0].encode()).not_valid_after_utc
+    assert ends > datetime.now(UTC) + timedelta(days=9 * 365 + 3650)
+
+
+def test_strangers_cannot_take_all_of_a_brokers_connections() -> None:
+    settings = (KAFKA / "cluster.properties").read_text()
+    limits = dict(re.findall(r"^listener\.name\.subscribers\.(max\.connection\S*)=(\d+)$", settings, re.MULTILINE))
+    assert limits == {"max.connections": "200", "max.connection.creation.rate": "20"}
 
 
 def test_no_secret_stands_in_an_environment_or_a_command() -> None:
