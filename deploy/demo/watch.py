@@ -1,6 +1,4 @@
-"""A downstream system like any other: subscribes to the public topics, and proves for each shard that it missed
-nothing.
-"""
+"""A downstream system like any other: hears the public topics, and proves for each shard that it missed nothing."""
 
 import asyncio
 import heapq
@@ -46,7 +44,7 @@ class Case:
 
 @dataclass
 class Watcher:
-    """Reads all event topics from where they end now (or from the beginning) and sorts events by dossier.
+    """Reads all event topics from where they end now, and sorts events by dossier.
 
     `repeats` counts events that lie on a topic more than once, `read_again` records that Kafka's client has read again.
     """
@@ -97,17 +95,16 @@ class Watcher:
                     self._changed.notify_all()
 
     def take(self, record: Any) -> None:
-        """What one record says, if it is none that was read before."""
-        place = record.topic, record.partition
-        if record.offset < self._next.get(place, 0):
-            self.read_again += 1
-            return
-        self._next[place] = record.offset + 1
+        """What one record says, if it is none that was heard before."""
         headers = {name: value.decode() for name, value in record.headers}
         source, sequence, last = headers["ce_source"], int(headers["ce_sequence"]), self._last
+        place = record.topic, record.partition
+        # Of a topic that lost its tail an offset may hold another event than it did.
+        known, self._next[place] = self._next.get(place, 0), max(self._next.get(place, 0), record.offset + 1)
         before = last.get(source)
         if before is not None and sequence <= before[0]:
-            self.repeats += 1
+            self.repeats += record.offset >= known
+            self.read_again += record.offset < known
             return
         # The first event seen of a shard has nothing to be compared with: we began in the middle.
         if before is not None and (sequence > before[0] + 1 or headers.get("ce_previous") != before[1]):

@@ -37,3 +37,10 @@ def test_an_event_published_twice_is_a_repeat_and_a_record_read_twice_is_none() 
         watcher.take(event(sequence, offset))
     assert (watcher.repeats, watcher.read_again, watcher.gaps) == (1, 3, 0)
     assert watcher.counts == {"DossierAccepted": 3}
+
+
+def test_a_new_event_at_an_offset_that_a_lost_tail_had_before_is_heard() -> None:
+    watcher = Watcher("nowhere:9092")
+    for sequence, offset in ((1, 10), (2, 11), (2, 12), (3, 12), (4, 13)):
+        watcher.take(event(sequence, offset))
+    assert (watcher.repeats, watcher.gaps, watcher.counts["DossierAccepted"]) == (1, 0, 4)
