@@ -27,10 +27,11 @@ def cores() -> int:
 
 
 async def on_cores(work: Callable[[K, S], Coroutine[Any, Any, R]], known: K, shares: Sequence[S]) -> list[R]:
-    """What `work` comes to for each share, each in a process of its own. `known` is inherited; shares and results are
-    pickled, and so is `work`: a function of a module.
+    """What `work` comes to for each share, in as many processes. `known` is inherited; shares and results are pickled,
+    and so is `work`: a function of a module.
 
-    Raises what `work` raises, and BrokenProcessPool if a process is killed, as for want of memory.
+    Raises what `work` raises, if that can be pickled, once the other shares have ended; and BrokenProcessPool if a
+    process is killed, as for want of memory. The caller's loop stands still while they end.
     """
     with ProcessPoolExecutor(len(shares), get_context("fork"), _begin, (known, os.getpid())) as processes:
         loop = asyncio.get_running_loop()

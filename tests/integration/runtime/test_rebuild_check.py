@@ -1,6 +1,9 @@
 """`rebuild --check`: live states against the audit trail; a dossier behind a dead letter is left out and counted."""
 
+import os
+import signal
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -12,7 +15,7 @@ from shared.runtime.batch import Record
 from shared.runtime.deadletters import Redriven, discard, redrive
 from shared.runtime.kafka import Broker
 from shared.runtime.metrics import Metrics
-from shared.runtime.rebuild import check
+from shared.runtime.rebuild import NOT_COMPARED, check
 from tests.ground import empty_topics
 from tests.integration.runtime.log import Log
 from tests.integration.runtime.stage import Stage, staged
@@ -88,6 +91,27 @@ async def test_a_record_of_the_trail_that_cannot_be_read_is_counted(ground: Grou
         said: list[str] = []
         code = await check(service(stage), settings(ground, fresh_databases), said.append, patience=1)
     assert (code, said[-1].split(", ")[-1]) == (0, "unreadable records passed over: 1"), said
+
+
+def killed(state: Any, event: Any) -> Any:
+    """As the kernel does where there is no memory for all states."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_rebuild_that_is_killed_in_the_middle_has_found_no_difference(
+    ground: Ground, fresh_databases: Databases
+) -> None:
+    await empty_topics(ground)
+    async with staged(fresh_databases) as stage:
+        records = await heard(ground, stage)
+        await audited(ground, fresh_databases, len(records) + await stage.count("events"))
+        doomed = service(stage)
+        doomed = replace(doomed, decider=replace(doomed.decider, folds=dict.fromkeys(doomed.decider.folds, killed)))
+        said: list[str] = []
+        code = await check(doomed, settings(ground, fresh_databases), said.append, patience=1)
+    assert (code, len(said)) == (NOT_COMPARED, 1)
+    assert "not compared, one of the processes was killed" in said[0]
 
 
 @pytest.mark.usefixtures("quiet")

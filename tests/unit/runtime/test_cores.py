@@ -55,8 +55,12 @@ async def test_a_process_that_is_killed_is_told_and_what_the_work_raises_is_rais
         await on_cores(raise_it, None, [1])
 
 
-def test_there_are_never_more_processes_than_a_container_has_memory_for() -> None:
-    assert 1 <= cores() <= MOST <= SHARDS
+@pytest.mark.parametrize(("seen", "used"), [(1, 1), (MOST, MOST), (64, MOST)])
+def test_a_host_with_many_cores_gets_no_more_processes_than_a_container_has_memory_for(
+    seen: int, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(seen)))
+    assert cores() == used <= SHARDS
 
 
 @contextmanager
