@@ -380,10 +380,13 @@ def _new_key(it: Deployment, count: int) -> None:
         load = it.load(count)
         it.under_way(load)
         told = json.loads(it.typed("exchange-the-kek"))
+        assert told["rewrapped"] >= count, told
         found(f"{told['rewrapped']} data keys wrapped anew")
         found(_told(it.carried(load)))
         it.until(lambda: _ends_well(lambda: it.typed("is-the-old-kek-needed")), "no service to need the old key")
         it.typed("remove-the-old-kek")
+        (name,) = [line.split()[0] for line in Secrets(secrets_folder()).read("kek").splitlines()]
+        assert name == told["wraps"], f"{name} is kept instead of {told['wraps']}"
         it.up("--no-deps", "--no-recreate", *SERVICES)
         found(_told(it.carried(it.load(count))))
         found(it.audited())

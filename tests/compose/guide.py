@@ -5,7 +5,6 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from deploy.compose.__main__ import command
 from deploy.local.machine import ROOT
 
 GUIDE = ROOT / "deploy" / "OPERATING.md"
@@ -18,13 +17,13 @@ def commands(name: str) -> str:
 
 
 def typed(name: str, folder: Path, cluster: bool, settings: dict[str, str]) -> str:
-    """What the block prints, typed in `folder`, where `dossier` is Compose on our files.
+    """What the block prints, typed in `folder` by somebody who has made `dossier` in the checkout.
 
-    Raises CalledProcessError at the first command that fails.
+    Raises CalledProcessError with the exit code of its last command.
     """
-    dossier = f'dossier() {{ {shlex.join(command(cluster))} "$@"; }}'
+    dossier = commands("dossier").replace("# The cluster: ", "" if cluster else "# ")
     ran = subprocess.run(  # noqa: S603 - our own guide
-        ["bash", "-euo", "pipefail", "-c", f"{dossier}\n{commands(name)}"],  # noqa: S607
-        cwd=folder, env=settings, text=True, check=True, capture_output=True, stdin=subprocess.DEVNULL,
+        ["bash", "-c", f"{dossier}\ncd {shlex.quote(str(folder.resolve()))}\n{commands(name)}"],  # noqa: S607
+        cwd=ROOT, env=settings, text=True, check=True, capture_output=True,
     )  # fmt: skip
     return ran.stdout
