@@ -21,8 +21,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AGE = "dossier_synthetic_age_seconds"
 ENDED = "dossier_synthetic_dossiers_total"
-OLD_S = 10.0
-"""Twenty periods of these tests."""
+OLD_S = 6.0
+"""Twelve periods of these tests."""
 MAILBOX = "synthetic@dichvucong.example"
 
 
@@ -101,7 +101,7 @@ async def test_they_are_in_no_status_and_no_list_and_their_mails_go_to_the_opera
 async def test_while_a_service_is_stopped_the_age_grows_and_the_stage_is_told(
     service: str, stage: str, play: Play
 ) -> None:
-    async with watcher(play, SYNTHETIC_PATIENCE_S="8"), play.all_standing_after():
+    async with watcher(play, SYNTHETIC_PATIENCE_S="5"), play.all_standing_after():
         await arrived(play, 1)
         (process,) = play.stack.of(service)
         process.signal(signal.SIGTERM)
