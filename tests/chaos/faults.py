@@ -39,11 +39,14 @@ class Wrong(Exception):
 
 @dataclass
 class Hands:
-    """What faults work with. `wait`: hold on for so long, while the players' own mistakes are raised."""
+    """What faults work with. `file`: somebody files an application that was held back; `wait`: hold on for so long,
+    while the players' own mistakes are raised.
+    """
 
     stage: Stage
     look: Look
     check: Callable[[], None]
+    file: Callable[[], None] = lambda: None
     notes: list[str] = field(default_factory=list)
 
     async def wait(self, seconds: float) -> None:
@@ -163,6 +166,8 @@ async def _stop_inside(hands: Hands, fault: Fault) -> Done:
     (proxy,) = hands.stage.links(fault.service, process.number, "database")
 
     async def inside() -> bool:
+        # Intake opens a transaction only to draw the running number of a new dossier.
+        hands.file()
         process.signal(signal.SIGSTOP)
         if await hands.look.inside(proxy.local_ports()):
             return True

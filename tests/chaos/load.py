@@ -39,31 +39,49 @@ ACTS = 5.4
 
 @dataclass
 class Gate:
-    """Lets requests through one by one as they are permitted, in a random order: so all dossiers are under way."""
+    """Lets requests through one by one as they are permitted, in a random order: so all dossiers are under way.
+
+    So many applications as `kept` says are held back for faults that need somebody who files just then.
+    """
 
     rng: random.Random
     permits: float = 0
     passed: int = 0
-    _waiting: "list[asyncio.Future[None]]" = field(default_factory=list)
+    kept: int = 0
+    _filings: "list[asyncio.Future[None]]" = field(default_factory=list)
+    _acts: "list[asyncio.Future[None]]" = field(default_factory=list)
 
     def allow(self, requests: float) -> None:
         """So many more may pass."""
         self.permits += requests
-        while self._waiting and self.permits >= 1:
-            waiter = self._waiting.pop(self.rng.randrange(len(self._waiting)))
-            if not waiter.done():
-                self.permits -= 1
-                waiter.set_result(None)
+        while self.permits >= 1 and (some := len(self._acts) + max(0, len(self._filings) - self.kept)):
+            which = self.rng.randrange(some)
+            waiting = self._acts if which < len(self._acts) else self._filings
+            self.permits -= _let_on(waiting, self.rng.randrange(len(waiting)))
 
-    async def enter(self) -> None:
+    def file(self) -> None:
+        """One of the applications that were held back may pass, if there are any."""
+        if self._filings:
+            self.kept = max(0, self.kept - _let_on(self._filings, 0))
+
+    async def enter(self, filing: bool = False) -> None:
         """Return when this request may go."""
-        if self.permits >= 1:
+        if self.permits >= 1 and not (filing and len(self._filings) < self.kept):
             self.permits -= 1
         else:
             waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
+            (self._filings if filing else self._acts).append(waiter)
             await waiter
         self.passed += 1
+
+
+def _let_on(waiting: "list[asyncio.Future[None]]", which: int) -> int:
+    """Let one of them on; 0 if it waits no more."""
+    waiter = waiting.pop(which)
+    if waiter.done():
+        return 0
+    waiter.set_result(None)
+    return 1
 
 
 @dataclass
@@ -75,8 +93,8 @@ class RecordingDesk(Desk):
 
     async def post(self, client: str, path: str, key: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """See `Desk.post`; waits at the gate first."""
-        await self.gate.enter()
         says = SAYS[path.rpartition("/")[2]]
+        await self.gate.enter(says == "DossierSubmitted")
         message = str(uuid.uuid5(COMMANDS, f"{client}|POST|{path}|{key}"))
         operation = Operation(client, says, message, time.monotonic())
         self.history.append(operation)

@@ -32,6 +32,8 @@ LEVEL_S = 180.0
 """Within this time the platform is level again after any fault; otherwise that is a fault of the platform."""
 END_S = 900.0
 """Within this time all dossiers have ended after the last fault."""
+HELD_BACK = 50
+"""Applications that are filed while a process is to be stopped inside a transaction: for each such fault."""
 UNREACHED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -103,7 +105,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.look = Look(self.stage)
-        self.hands = Hands(self.stage, self.look, self.load.check)
+        self.hands = Hands(self.stage, self.look, self.load.check, self.load.desk.gate.file)
 
     async def meet(self, fault: Fault) -> Met:
         """Let the load on, do the fault under it, mend it, and wait until the platform is level."""
@@ -223,6 +225,7 @@ class Run:
 
     async def drain(self) -> None:
         """Let everything end. Raises TimeoutError."""
+        self.load.desk.gate.kept = 0
         self.load.desk.gate.allow(1e9)
         told = time.monotonic()
 
@@ -285,7 +288,8 @@ async def running(wanted: Wanted, say: Callable[[str], None], name: str = "chaos
     async with stage:
         watcher = SeeingWatcher(stage.ground.bootstrap_servers)
         await watcher.start()
-        gate = Gate(random.Random(wanted.seed))
+        inside = [fault for fault in planned(wanted) if fault.kind == "stop-in-transaction"]
+        gate = Gate(random.Random(wanted.seed), kept=min(HELD_BACK * len(inside), wanted.dossiers // 2))
         urls = [process.url for process in stage.of("intake")]
         desk = RecordingDesk(stage.http, urls, stage.clients(), gate)
         theatre = StubbornTheatre(desk, watcher, stage.outside, truth, asyncio.Semaphore(wanted.dossiers))
@@ -297,6 +301,11 @@ async def running(wanted: Wanted, say: Callable[[str], None], name: str = "chaos
             await watcher.stop()
 
 
+def planned(wanted: Wanted) -> Sequence[Fault]:
+    """The faults of a run, in their order. Raises ValueError for an unknown kind."""
+    return plan(wanted.seed, wanted.faults, wanted.replicas, wanted.only)
+
+
 def _clear(folder: Path) -> None:
     for disk in ("kafka", "postgres"):
         unmount(folder / disk)
@@ -305,7 +314,7 @@ def _clear(folder: Path) -> None:
 
 async def play(wanted: Wanted, say: Callable[[str], None]) -> Ended:
     """The whole run. Raises ValueError for an unknown kind."""
-    faults = plan(wanted.seed, wanted.faults, wanted.replicas, wanted.only)
+    faults = planned(wanted)
     async with running(wanted, say) as run:
         say(f"{len(faults)} faults of {len({fault.kind for fault in faults})} kinds (of {len(KINDS)})")
         for fault in faults:
