@@ -16,6 +16,7 @@ from shared.runtime.deadletters import Redriven, discard, redrive
 from shared.runtime.kafka import Broker
 from shared.runtime.metrics import Metrics
 from shared.runtime.rebuild import NOT_COMPARED, check
+from shared.runtime.service import Service
 from tests.ground import empty_topics
 from tests.integration.runtime.log import Log
 from tests.integration.runtime.stage import Stage, staged
@@ -52,6 +53,12 @@ async def audited(ground: Ground, databases: Databases, records: int) -> None:
             await soon(are_stored, "audit to store the records")
 
 
+async def checked(doubted: Service, ground: Ground, databases: Databases) -> tuple[int, list[str]]:
+    """What `rebuild --check` comes to, looking once, and what it tells."""
+    said: list[str] = []
+    return await check(doubted, settings(ground, databases), said.append, patience=1), said
+
+
 @pytest.mark.usefixtures("quiet")
 async def test_a_parked_dossier_is_left_out_and_counted_and_any_other_must_be_what_its_events_come_to(
     ground: Ground, module_databases: Databases, stage: Stage
@@ -60,19 +67,14 @@ async def test_a_parked_dossier_is_left_out_and_counted_and_any_other_must_be_wh
     records = await heard(ground, stage)
     assert await stage.parked(PARKED)
     await audited(ground, module_databases, len(records) + await stage.count("events"))
-    said: list[str] = []
-
-    async def checked() -> int:
-        said.clear()
-        return await check(service(stage), settings(ground, module_databases), said.append, patience=1)
-
-    assert await checked() == 0
-    assert "0 differ, 1 left out behind dead letters" in said[-1]
+    code, said = await checked(service(stage), ground, module_databases)
+    assert (code, "0 differ, 1 left out behind dead letters" in said[-1]) == (0, True), said
     await stage.admin.execute("UPDATE states SET state = '{}' WHERE dossier_id = $1", PARKED)
-    assert await checked() == 0, "what is left out is not compared"
+    code, _ = await checked(service(stage), ground, module_databases)
+    assert code == 0, "what is left out is not compared"
     await stage.admin.execute("UPDATE states SET state = '{}' WHERE dossier_id = $1", SOUND)
-    assert await checked() == 1
-    assert str(SOUND) in said[0]
+    code, said = await checked(service(stage), ground, module_databases)
+    assert (code, str(SOUND) in said[0]) == (1, True), said
     assert "1 differ, 1 left out behind dead letters" in said[-1]
 
 
@@ -88,8 +90,7 @@ async def test_a_record_of_the_trail_that_cannot_be_read_is_counted(ground: Grou
         await listener.handle(records)
         await publish_all(stage, relay(ground, stage))
         await audited(ground, fresh_databases, len(records) + await stage.count("events"))
-        said: list[str] = []
-        code = await check(service(stage), settings(ground, fresh_databases), said.append, patience=1)
+        code, said = await checked(service(stage), ground, fresh_databases)
     assert (code, said[-1].split(", ")[-1]) == (0, "unreadable records passed over: 1"), said
 
 
@@ -108,8 +109,7 @@ async def test_a_rebuild_that_is_killed_in_the_middle_has_found_no_difference(
         await audited(ground, fresh_databases, len(records) + await stage.count("events"))
         doomed = service(stage)
         doomed = replace(doomed, decider=replace(doomed.decider, folds=dict.fromkeys(doomed.decider.folds, killed)))
-        said: list[str] = []
-        code = await check(doomed, settings(ground, fresh_databases), said.append, patience=1)
+        code, said = await checked(doomed, ground, fresh_databases)
     assert (code, len(said)) == (NOT_COMPARED, 1)
     assert "not compared, one of the processes was killed" in said[0]
 
@@ -126,6 +126,5 @@ async def test_a_dossier_is_left_out_whose_dead_letter_was_given_up_after_a_redr
         assert await redrive(stage.engine(), bytes, PARKED) == Redriven(1, parked=False)
         await publish_all(stage, relay(ground, stage))
         await audited(ground, fresh_databases, len(records) + await stage.count("events"))
-        said: list[str] = []
-        code = await check(service(stage), settings(ground, fresh_databases), said.append, patience=1)
+        code, said = await checked(service(stage), ground, fresh_databases)
     assert (code, "0 differ, 1 left out" in said[-1]) == (0, True), said
