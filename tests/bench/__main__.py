@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from deploy.demo.asked import BUILD
+from tests.bench.against import compare
 from tests.bench.figures import FIGURES, Asked, Figure, Values
 from tests.bench.report import Measured, conditions, table, write
 
@@ -21,6 +22,8 @@ def arguments() -> argparse.Namespace:
     add("--dossiers", type=int, default=20_000, help="carried in each run")
     add("--long", type=int, default=1_000_000, help="events stored before the last run of the full store")
     add("--connections", type=int, default=64, help="over which applications are filed")
+    add("--backlog", type=int, default=4000, help="applications of the backlog that is drained")
+    add("--against", metavar="REV", help="measure that commit too, in turn with this checkout, and show the ratios")
     add("--only", default="", help="figures of these names, or whose names contain them; by semicolons")
     add("--build", type=Path, default=BUILD, help="where bench.json, bench.md and bench.svg are written")
     return parser.parse_args()
@@ -53,7 +56,10 @@ def main() -> None:
     typed, console = arguments(), Console()
     words = [word for word in typed.only.split(";") if word]
     figures = [figure for figure in FIGURES if not words or any(_meant(word, figure.name) for word in words)]
-    asked = Asked(typed.dossiers, typed.connections, typed.long)
+    asked = Asked(typed.dossiers, typed.connections, typed.long, typed.backlog)
+    if typed.against:
+        compare(figures, asked, typed.runs, typed.against, typed.build, console)
+        return
     where = conditions()
     measured = asyncio.run(measure(figures, asked, typed.runs, console))
     told = {**asdict(asked), "runs": typed.runs}

@@ -183,6 +183,15 @@ class Field:
         unpaid: int = await self.reader("payment").fetchval(_UNPAID)
         return unpaid
 
+    async def stored_since(self, moment: float) -> tuple[float, float, int]:
+        """When audit stored the first and the last record since `moment` (seconds since the epoch), and how many."""
+        row = await self.reader("audit").fetchrow(
+            "SELECT min(stored_at), max(stored_at), count(*) FROM records WHERE stored_at > to_timestamp($1)", moment
+        )
+        assert row is not None, "an aggregate gives a row"
+        first, last, count = row
+        return first.timestamp(), last.timestamp(), count
+
     def memory(self) -> dict[str, float]:
         """Resident megabytes of each service's process."""
         return {name: megabytes(pid) for name, pid in self.pids().items() if name not in ("kafka", "postgres")}

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
+from deploy.postgres.names import SERVICES
 from deploy.stack import Process
 from deploy.waiting import until
 from tests.bench.field import Carried, Field, field_of
@@ -23,6 +24,7 @@ class Asked:
     dossiers: int
     connections: int
     long: int
+    backlog: int
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,8 @@ async def audit(asked: Asked) -> Values:
         waiting = await field.in_flight(("audit",))
         begun = await _started(field, process)
         await field.quiet()
-        first, last = await field.reader("audit").fetchrow(  # type: ignore[misc]  # an aggregate gives a row
-            "SELECT min(stored_at), max(stored_at) FROM records WHERE stored_at > to_timestamp($1)", begun
-        )
-        return {"value": waiting / (last - first).total_seconds(), "records": waiting}
+        first, last, _ = await field.stored_since(begun)
+        return {"value": waiting / (last - first), "records": waiting}
 
 
 async def rebuild(asked: Asked) -> Values:
@@ -157,6 +157,25 @@ async def backlog(asked: Asked) -> Values:
         seconds = time.time() - began
         assert filing.poll() is None, "the load ended before the service was level"
         return {"value": seconds, "waiting": waiting}
+
+
+async def drained(asked: Asked) -> Values:
+    """A backlog, filed while the other four services are away: dossiers a second from their start, which is in it,
+    until nothing is on its way any more; and `working_rate` from the first record that audit stored after it.
+    """
+    async with field_of("drained", in_process=True, people=asked.backlog) as field:
+        away = [process for name in SERVICES if name != "intake" for process in field.stack.of(name)]
+        await asyncio.gather(*map(_stop, away))
+        await field.filed(field.prepare(asked.backlog), asked.connections)
+        begun = time.time()
+        for process in away:
+            process.start()
+        meter = field.meter()
+        await asyncio.gather(*map(field.stack.ready, away))
+        await field.quiet()
+        first, last, events = await field.stored_since(begun)
+        carried = Carried(asked.backlog, last - begun, events, meter.read())
+        return _explained(carried, value=carried.rate, working_rate=asked.backlog / (last - first))
 
 
 async def _after(moment: float) -> bool:
@@ -227,6 +246,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("audit: stored and checked", "records/s", audit, 10_000, 30_000),
     Figure("rebuild of states from the trail", "events/s", rebuild, 50_000, 150_000),
     Figure("level again after 60 s away at 100/s", "s", backlog, 30, 10, lower=True),
+    Figure("backlog drained", "dossiers/s", drained, None, None),
     Figure("event path with 1,000,000 events stored, against empty", "ratio", full_store, 0.85, 0.95),
     Figure("largest service after the long run", "MB", full_store, None, 150, lower=True, value="largest_mb"),
     Figure("CPU per dossier at 10/s", "ms", slow, None, 5, lower=True),
