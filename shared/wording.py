@@ -91,6 +91,8 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "out-of-range.year": Text("năm phải từ 2000 đến 2098", "the year is not between 2000 and 2098"),
         "no-name": Text("họ tên có ít nhất một chữ cái", "a name has at least one letter"),
         "too-long.name": Text("họ tên có nhiều nhất 100 ký tự", "a name has at most 100 characters"),
+        "no-address": Text("địa chỉ có ít nhất một chữ cái", "an address has at least one letter"),
+        "too-long.address": Text("địa chỉ có nhiều nhất 300 ký tự", "an address has at most 300 characters"),
         "duplicate-paper": Text("một giấy tờ được kê nhiều hơn một lần", "a paper is listed more than once"),
         # of content
         "unknown-group": Text("danh mục không có nhóm đối tượng này", "the catalogue has no such group"),
@@ -115,6 +117,9 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "in-the-future": Text("ngày sinh không ở tương lai", "a birth date is not in the future"),
         "in-the-future.receipt": Text(
             "hồ sơ không được nhận ở tương lai", "an application is not received in the future"
+        ),
+        "no-way-to-reach": Text(
+            "cần ít nhất một cách liên hệ với người nộp: {0}", "at least one way to reach the applicant is needed: {0}"
         ),
         "identity-form": Text("số định danh có 12 chữ số", "an identity number has 12 digits"),
         "identity-province": Text("ba chữ số đầu không chỉ tỉnh nào", "the first three digits name no province"),

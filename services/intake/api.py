@@ -21,6 +21,7 @@ from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
 from shared.law.synthetic import AGENCY
+from shared.law.ways import ways
 from shared.runtime.decider import Command, dossier_id
 from shared.runtime.http import Body, Client, Clients, json_response, message_id, parse, read_body, refusal
 from shared.runtime.observed import DirectRoute
@@ -73,17 +74,21 @@ class NoBody(Model):
     """An act that needs no further words."""
 
 
-def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant) -> SealedApplicant:
-    """The applicant with every personal field sealed under the dossier's key."""
+def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant, channel: str) -> SealedApplicant:
+    """The applicant with every personal field sealed under the dossier's key; `channel`: through which it was filed."""
     clear = {
         "id_number": applicant.id_number,
         "full_name": applicant.full_name,
         "date_of_birth": applicant.date_of_birth.isoformat(),
-        "phone": applicant.phone,
-        "email": applicant.email,
+        # Readers of 1.0.0 must find a text in both, given or not; `ways` tells which.
+        "phone": applicant.phone or "",
+        "email": applicant.email or "",
     }
+    if applicant.postal_address is not None:
+        clear["postal_address"] = applicant.postal_address
     sealed = {name: seal(key, dossier, f"applicant.{name}", text) for name, text in clear.items()}
-    return SealedApplicant.model_validate({**sealed, "locale": applicant.locale})
+    reached_by = ways(channel, applicant.given)
+    return SealedApplicant.model_validate({**sealed, "locale": applicant.locale, "ways": reached_by})
 
 
 class IntakeApi:
@@ -133,7 +138,7 @@ class IntakeApi:
             copies=application.copies,
             pages=application.pages,
             papers=_papers(application.papers),
-            applicant=seal_applicant(key, dossier, application.applicant),
+            applicant=seal_applicant(key, dossier, application.applicant, application.channel),
             waiver_claim=None
             if claim is None
             else WaiverClaim(
@@ -146,9 +151,9 @@ class IntakeApi:
         """Answer a request for a supplement."""
         client = self.clients.identify(request, "citizen", "importer", "officer")
         body = await read_body(request)
-        supplied = parse(SupplementBody, body, self._supplement_faults)
-        await self._visible(dossier, client)
-        applicant = await self._seal(dossier, supplied.applicant) if supplied.applicant else None
+        channel = (await self._visible(dossier, client)).intake.channel
+        supplied = parse(SupplementBody, body, partial(self._supplement_faults, channel))
+        applicant = await self._seal(dossier, supplied.applicant, channel) if supplied.applicant else None
         papers = _papers(supplied.papers)
         command = commands.SupplyDossier(papers=papers, applicant=applicant, by=client.actor("supply"))
         return await self._command(request, client, body, dossier, command)
@@ -157,11 +162,10 @@ class IntakeApi:
         """Correct the applicant's data."""
         client = self.clients.identify(request, "citizen", "importer", "officer")
         body = await read_body(request)
-        corrected = parse(CorrectionBody, body, self._personal_faults)
-        await self._visible(dossier, client)
-        command = commands.CorrectApplicant(
-            applicant=await self._seal(dossier, corrected.applicant), by=client.actor("correct")
-        )
+        channel = (await self._visible(dossier, client)).intake.channel
+        corrected = parse(CorrectionBody, body, partial(self._personal_faults, channel))
+        applicant = await self._seal(dossier, corrected.applicant, channel)
+        command = commands.CorrectApplicant(applicant=applicant, by=client.actor("correct"))
         return await self._command(request, client, body, dossier, command)
 
     async def act(self, request: Request, dossier: UUID, name: str) -> Response:
@@ -197,14 +201,14 @@ class IntakeApi:
             raise Refused("DOS-SEC-002")
         return state
 
-    async def _seal(self, dossier: UUID, applicant: Applicant) -> SealedApplicant:
-        return seal_applicant(await self.resources.keys.data_key(dossier), dossier, applicant)
+    async def _seal(self, dossier: UUID, applicant: Applicant, channel: str) -> SealedApplicant:
+        return seal_applicant(await self.resources.keys.data_key(dossier), dossier, applicant, channel)
 
-    def _personal_faults(self, content: Any, wrong: ValidationError | None) -> Iterable[Fault]:
-        return applicant_faults(content, vietnam_date(self.resources.clock()), wrong)
+    def _personal_faults(self, channel: str, content: Any, wrong: ValidationError | None) -> Iterable[Fault]:
+        return applicant_faults(content, channel, vietnam_date(self.resources.clock()), wrong)
 
-    def _supplement_faults(self, content: Any, wrong: ValidationError | None) -> Iterable[Fault]:
-        return supplement_faults(content, self.law, vietnam_date(self.resources.clock()), wrong)
+    def _supplement_faults(self, channel: str, content: Any, wrong: ValidationError | None) -> Iterable[Fault]:
+        return supplement_faults(content, self.law, channel, vietnam_date(self.resources.clock()), wrong)
 
     async def _command(self, request: Request, client: Client, body: Body, dossier: UUID, command: Command) -> Response:
         asked = self.door.asked(request, client, body.content, 200, partial(summary, self.law))

@@ -64,7 +64,11 @@ class Paper(Model):
 
 
 class SealedApplicant(Model):
-    """The applicant; everything that names a person is sealed. Associated data: `applicant.<field>`."""
+    """The applicant; everything that names a person is sealed. Associated data: `applicant.<field>`.
+
+    `ways`: how the person can be reached, the best first (`shared/law/ways.py`; more words may come). A telephone or an
+    e-mail address that is not among them was not given: what is sealed there is the empty text.
+    """
 
     id_number: Sealed
     full_name: Sealed
@@ -72,6 +76,8 @@ class SealedApplicant(Model):
     phone: Sealed
     email: Sealed
     locale: Literal["vi", "en"]
+    postal_address: Sealed | None = None
+    ways: tuple[Word, ...] = ("email", "phone")
 
 
 class WaiverClaim(Model):

@@ -20,6 +20,7 @@ class DossierSubmitted(Event):
     """An application has come in and has its code for life."""
 
     TYPE = "vn.gov.dossier.dossier-submitted.v1"
+    VERSION = "1.1.0"
     code: str
     procedure: Word
     case: Word
@@ -42,6 +43,7 @@ class ApplicantCorrected(Event):
     """The citizen has set the personal data right; they are looked up again."""
 
     TYPE = "vn.gov.dossier.applicant-corrected.v1"
+    VERSION = "1.1.0"
     applicant: SealedApplicant
     applicant_version: ApplicantVersion
     by: Actor

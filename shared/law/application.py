@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from shared.forms import IDEMPOTENCY_KEY
 from shared.law.calendar import LAST_YEAR
 from shared.law.entries import AgencyCode, Channel, ProcedureCode, Word
+from shared.law.ways import FIELDS
 from shared.wording import FAULTS
 
 EARLIEST_BIRTH = date(1900, 1, 1)
@@ -23,6 +24,7 @@ MAX_PAGES = 100_000
 MAX_PAPERS = 50
 MAX_PAPER_BYTES = 100 * 1024 * 1024
 MAX_NAME = 100
+MAX_ADDRESS = 300
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(
@@ -48,6 +50,17 @@ def _person_name(value: str) -> str:
     if len(name) > MAX_NAME:
         raise _wrong("too-long.name")
     return name
+
+
+def _postal_address(value: str) -> str:
+    if any(unicodedata.category(character) in _UNPRINTED for character in value):
+        raise _wrong("control-character.name")
+    address = " ".join(unicodedata.normalize("NFC", value).split())
+    if not any(character.isalpha() for character in address):
+        raise _wrong("no-address")
+    if len(address) > MAX_ADDRESS:
+        raise _wrong("too-long.address")
+    return address
 
 
 _UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -115,6 +128,7 @@ PersonName = Annotated[str, StringConstraints(min_length=1, max_length=4 * MAX_N
 BirthDate = Annotated[date, BeforeValidator(_day), AfterValidator(_born_since_1900)]
 Phone = Annotated[str, StringConstraints(pattern=_PHONE)]
 Email = Annotated[str, StringConstraints(pattern=_EMAIL, max_length=254), AfterValidator(_local_part)]
+PostalAddress = Annotated[str, StringConstraints(max_length=4 * MAX_ADDRESS), AfterValidator(_postal_address)]
 Locale = Annotated[str, StringConstraints(pattern=r"^(vi|en)$")]
 MediaType = Literal[
     "application/pdf",
@@ -151,14 +165,23 @@ class Part(BaseModel):
 
 
 class Applicant(Part):
-    """The person who applies. `full_name` is NFC without surrounding spaces; names compare in that form."""
+    """The person who applies. `full_name` is NFC without surrounding spaces; names compare in that form.
+
+    How the person can be reached depends on the channel too (`shared/law/ways.py`).
+    """
 
     id_number: IdentityNumber
     full_name: PersonName
     date_of_birth: BirthDate
-    phone: Phone
-    email: Email
+    phone: Phone | None = None
+    email: Email | None = None
+    postal_address: PostalAddress | None = None
     locale: Locale
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The fields, of those by which a person can be reached, that this one has given."""
+        return frozenset(field for field in FIELDS if getattr(self, field) is not None)
 
 
 class Paper(Part):

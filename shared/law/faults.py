@@ -14,6 +14,7 @@ from shared.law.catalogue import Catalogue
 from shared.law.codes import identity_faults
 from shared.law.entries import Procedure
 from shared.law.synthetic import AGENCY, PROCEDURE
+from shared.law.ways import FIELDS, REQUIRED, ways
 
 Path = tuple[str | int, ...]
 
@@ -37,17 +38,21 @@ def faults(application: Application, catalogue: Catalogue, today: date | None = 
     return tuple(sorted(_content_faults(content, catalogue, today)))
 
 
-def applicant_faults(body: object, today: date, wrong: ValidationError | None) -> tuple[Fault, ...]:
-    """What is wrong with `/applicant` of a body on a day in Vietnam, beside the form that a model found `wrong`."""
-    return tuple(_applicant_faults(_Readable(body, _places(wrong) if wrong else frozenset()), today))
+def applicant_faults(body: object, channel: str, today: date, wrong: ValidationError | None) -> tuple[Fault, ...]:
+    """What is wrong with `/applicant` of a body on a day in Vietnam, beside the form that a model found `wrong`.
+
+    `channel`: the one through which the dossier was filed.
+    """
+    said = _Readable(body, _places(wrong) if wrong else frozenset())
+    return (*_applicant_faults(said, today), *_reach_faults(said, channel))
 
 
 def supplement_faults(
-    body: object, catalogue: Catalogue, today: date, wrong: ValidationError | None
+    body: object, catalogue: Catalogue, channel: str, today: date, wrong: ValidationError | None
 ) -> tuple[Fault, ...]:
     """What is wrong with `/applicant` and `/papers` of a supplement that comes on a day in Vietnam, beside the form."""
     said = _Readable(body, _places(wrong) if wrong else frozenset())
-    return (*_applicant_faults(said, today), *_paper_faults(said, catalogue))
+    return (*applicant_faults(body, channel, today, wrong), *_paper_faults(said, catalogue))
 
 
 def act_faults(body: object, catalogue: Catalogue, wrong: ValidationError | None) -> tuple[Fault, ...]:
@@ -115,6 +120,7 @@ def _content_faults(said: _Readable, catalogue: Catalogue, today: date | None) -
         yield Fault("/waiver_claim/group", "unknown-group")
     yield from _paper_faults(said, catalogue)
     yield from _applicant_faults(said, filed_on)
+    yield from _reach_faults(said, said.get("channel"))
 
 
 def _procedure_faults(said: _Readable, catalogue: Catalogue, filed_on: date | None) -> Iterator[Fault]:
@@ -176,3 +182,18 @@ def _applicant_faults(said: _Readable, today: date | None) -> Iterator[Fault]:
     if number is not None:
         for code in identity_faults(number, born):
             yield Fault("/applicant/id_number", code)
+
+
+def _reach_faults(said: _Readable, channel: str | None) -> Iterator[Fault]:
+    """What the channel cannot do without, or else nothing by which the person could be reached.
+
+    A field in the wrong form counts as given: its own fault tells of it.
+    """
+    person = said.get("applicant")
+    if channel is None or not isinstance(person, Mapping):
+        return
+    needed = REQUIRED[channel]
+    given = frozenset(field for field in FIELDS if person.get(field) is not None)
+    yield from (Fault(f"/applicant/{field}", "missing") for field in needed if field not in given)
+    if not needed and not ways(channel, given):
+        yield Fault("/applicant", "no-way-to-reach", (", ".join(FIELDS),))

@@ -43,11 +43,11 @@ async def test_no_field_of_the_applicant_can_be_read_without_the_key() -> None:
     applicant = Applicant.model_validate(
         {
             "id_number": "001199000017", "full_name": "Nguyễn Thị An", "date_of_birth": "1999-05-01",
-            "phone": "0900000017", "email": "an@example.com", "locale": "vi",
+            "phone": "0900000017", "email": "an@example.com", "postal_address": "Phố Huế", "locale": "vi",
         }
     )  # fmt: skip
     key, dossier = new_data_key(), UUID(int=7)
-    sealed = seal_applicant(key, dossier, applicant)
+    sealed = seal_applicant(key, dossier, applicant, "online")
     for name in type(applicant).model_fields.keys() - {"locale"}:
         text, clear = getattr(sealed, name), str(getattr(applicant, name))
         box = base64.urlsafe_b64decode(text.removeprefix("sealed.v1.") + "==")
@@ -55,6 +55,19 @@ async def test_no_field_of_the_applicant_can_be_read_without_the_key() -> None:
         assert unseal(key, dossier, f"applicant.{name}", text) == clear
         with pytest.raises(ValueError, match="does not open"):
             unseal(new_data_key(), dossier, f"applicant.{name}", text)
+
+
+async def test_what_the_applicant_has_not_given_is_sealed_as_nothing_and_looks_like_any_other_text() -> None:
+    person = {"id_number": "001199000017", "full_name": "Nguyễn Thị An", "date_of_birth": "1999-05-01", "locale": "vi"}
+    key, dossier = new_data_key(), UUID(int=7)
+
+    sealed = seal_applicant(key, dossier, Applicant.model_validate(person), "direct")
+
+    assert sealed.ways == ("counter",)
+    assert sealed.postal_address is None
+    for name in ("phone", "email"):
+        assert unseal(key, dossier, f"applicant.{name}", getattr(sealed, name)) == ""
+        assert len(getattr(sealed, name)) == len(sealed.id_number)
 
 
 class Relayed:

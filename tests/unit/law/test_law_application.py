@@ -325,7 +325,7 @@ def test_an_officers_unknown_words_are_told_with_those_that_are_known_and_withou
 
 def test_an_unknown_paper_that_is_handed_in_is_told_with_those_that_are_known_and_without_what_was_sent() -> None:
     diary = {**body()["papers"][0], "code": "diary"}
-    supplied = supplement_faults({"papers": [body()["papers"][0], diary]}, CATALOGUE, TODAY, None)
+    supplied = supplement_faults({"papers": [body()["papers"][0], diary]}, CATALOGUE, "online", TODAY, None)
     assert found(supplied) == [("/papers/1/code", "unknown-paper")]
     for told in (supplied, examine(body(papers=[diary]), CATALOGUE, TODAY)):
         assert isinstance(told, tuple)
