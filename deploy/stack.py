@@ -35,17 +35,22 @@ RECORD = "stack.json"
 """In the stack's directory while it runs: what `deploy.local status` must know to ask it."""
 ENVIRONMENTS = "env"
 """In the stack's directory while it runs: a file of settings per service, to be sourced by an operator's shell."""
+DOORS = ("intake", "payment")
+"""The services that let people or machines in."""
 READY_S = 120.0
 STOP_S = 40.0
 
 
 @dataclass
 class Process:
-    """One process of one service; `log` is its JSON log, `url` its HTTP side."""
+    """One process of one service; `log` is its JSON log, `url` its door, which has nobody behind it in a service that
+    lets nobody in, `probes` where /livez, /readyz and /metrics are asked.
+    """
 
     service: str
     number: int
     port: int
+    probe_port: int
     environment: Mapping[str, str]
     log: Path
     module: str
@@ -54,6 +59,10 @@ class Process:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def probes(self) -> str:
+        return f"http://127.0.0.1:{self.probe_port}"
 
     @property
     def pid(self) -> int:
@@ -181,7 +190,7 @@ class Stack:
         return watcher
 
     def _process(self, service: str, number: int) -> Process:
-        port = free_port()
+        port, probe_port = free_port(), free_port()
         log = self.directory / "logs" / f"{service}-{number}.log"
         own = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -189,13 +198,14 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             "SECRETS_DIR": str(self.ground.secrets.of(service)),
             "HTTP_PORT": str(port),
+            "PROBE_PORT": str(probe_port),
             "INSTANCE": f"{service}-{number}",
         }
         if service == WATCHER:
             module, where = "deploy.watcher", self._where_to_watch()
         else:
             module, where = self.modules.get(service, f"services.{service}"), self.where(service)
-        return Process(service, number, port, {**where, **own}, log, module)
+        return Process(service, number, port, probe_port, {**where, **own}, log, module)
 
     def _where_to_watch(self) -> dict[str, str]:
         return {
@@ -236,7 +246,7 @@ class Stack:
             "postgres": urlunsplit(where._replace(netloc=where.netloc.rpartition("@")[2])),
             "suffix": self.suffix,
             "processes": [
-                {"service": each.service, "number": each.number, "pid": each.pid, "url": each.url}
+                {"service": each.service, "number": each.number, "pid": each.pid, "url": each.probes}
                 for each in self.processes
             ],
         }
@@ -270,7 +280,7 @@ class Stack:
             if process.exit_code is not None:
                 raise GroundError(f"{process.service} ended with {process.exit_code}:\n{process.last_words()}")
             try:
-                async with self.http.get(f"{process.url}/readyz") as answer:
+                async with self.http.get(f"{process.probes}/readyz") as answer:
                     return answer.status == 200
             except (aiohttp.ClientError, OSError):
                 return False

@@ -24,7 +24,7 @@ from deploy.kafka.acls import SUBSCRIBERS
 from deploy.local.ground import External, wipe
 from deploy.local.machine import LOCAL, ROOT
 from deploy.simulators.process import NotStarted
-from deploy.stack import Stack
+from deploy.stack import DOORS, Stack
 from shared.errors import DossierError
 
 AT_ONCE = 64
@@ -200,7 +200,8 @@ async def _stay(asked: argparse.Namespace) -> int:
 def _where(stack: Stack) -> Iterator[str]:
     """Everything that an operator must know, without a secret."""
     for process in stack.processes:
-        yield f"{process.service:<13} {process.url}  (pid {process.pid}, log {_shown(process.log)})"
+        door = f"{process.url}  " if process.service in DOORS else ""
+        yield f"{process.service:<13} {door}(probes {process.probes}, pid {process.pid}, log {_shown(process.log)})"
     secrets = stack.ground.secrets
     yield f"Kafka         {stack.ground.bootstrap_servers}"
     yield f"PostgreSQL    {urlsplit(stack.ground.admin_url).netloc.rpartition('@')[2]}  {ROLES}"

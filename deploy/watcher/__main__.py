@@ -79,7 +79,7 @@ async def _serve(settings: WatcherSettings, ear: Ear, metrics: Metrics) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+        await web.TCPSite(runner, settings.probe_host, settings.probe_port).start()
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

@@ -18,8 +18,8 @@ class WatcherSettings(KafkaSettings):
 
     kafka_bootstrap_servers: str = Field(pattern=rf"^{SERVERS}$")
     intake_urls: str = Field(pattern=r"^https?://[^\s,]+(,https?://[^\s,]+)*$")
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(ge=1, le=65535)
+    probe_host: str = "127.0.0.1"
+    probe_port: int = Field(9000, ge=1, le=65535)
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     synthetic_period_s: float = Field(60.0, gt=0)
     synthetic_patience_s: float = Field(600.0, gt=0)

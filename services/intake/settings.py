@@ -1,7 +1,7 @@
 """The desk needs nothing beyond what every service has."""
 
-from shared.runtime.settings import Settings
+from shared.runtime.settings import DoorSettings
 
 
-class IntakeSettings(Settings):
+class IntakeSettings(DoorSettings):
     """Settings of the one-stop desk."""

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from shared.runtime.settings import Settings
+from shared.runtime.settings import DoorSettings
 
 
-class PaymentSettings(Settings):
+class PaymentSettings(DoorSettings):
     """The bank's page, our terminal there, and where it sends people back; the shared secret lies in the secret file
     `vnpay_secret`.
     """

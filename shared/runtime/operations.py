@@ -1,4 +1,7 @@
-"""/livez, /readyz and /metrics. Alive means progress: the loops run and the event loop wakes in time."""
+"""/livez, /readyz and /metrics, at a port of their own: not for everybody, and no crowd at the door may fill it.
+
+Alive means progress: the loops run and the event loop wakes in time.
+"""
 
 import asyncio
 import time
@@ -27,6 +30,7 @@ class Health:
     runtime: Runtime
     stuck_s: float = STUCK_S
     stood_s: float = 0.0
+    ending: bool = False
     _stood_at: float | None = None
 
     async def pulse(self) -> None:
@@ -63,8 +67,10 @@ class Health:
 
     async def missing(self) -> dict[str, str]:
         """Dependencies without which nothing can be accepted, told within ANSWER_S. Where work comes in by another way
-        than Kafka, Kafka is not one: what is stored is published later.
+        than Kafka, Kafka is not one: what is stored is published later. One that is ending accepts nothing either.
         """
+        if self.ending:
+            return {"process": "is ending"}
         watch = self.runtime.watch
         silent = self.runtime.service.needs_kafka and not watch.answers
         kafka = {"kafka": watch.reason} if silent else {}

@@ -1,4 +1,4 @@
-"""One process of one service: relay, consumer, tasks, HTTP and metrics, supervised, ended gracefully by SIGTERM."""
+"""One process of one service: relay, consumer, tasks, door and probes, supervised, ended gracefully by SIGTERM."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from shared.errors import Misconfigured
 from shared.runtime import crash
@@ -27,7 +28,7 @@ from shared.runtime.observed import install
 from shared.runtime.operations import Health, operations_router
 from shared.runtime.server import Server, http_server, listening
 from shared.runtime.service import Service
-from shared.runtime.settings import Settings
+from shared.runtime.settings import DoorSettings, Settings
 from shared.runtime.wiring import Runtime, database, wire
 
 log = structlog.get_logger(__name__)
@@ -37,14 +38,20 @@ T = TypeVar("T")
 EX_USAGE = 2
 
 
-def application(runtime: Runtime, health: Health) -> FastAPI:
-    """The HTTP side: the service's own routes and /livez, /readyz, /metrics."""
+def application(runtime: Runtime, routes: APIRouter) -> FastAPI:
+    """The door: what the service lets people or machines do."""
     app = FastAPI(title=f"dossier {runtime.service.name}", docs_url="/docs", redoc_url=None, redirect_slashes=False)
     install(app, runtime.metrics)
     # Not include_router: what it includes is looked up at every request.
+    app.router.routes += routes.routes
+    return app
+
+
+def probes(runtime: Runtime, health: Health) -> FastAPI:
+    """What only operators' machines ask: /livez, /readyz, /metrics."""
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    install(app, runtime.metrics)
     app.router.routes += operations_router(health, runtime.metrics).routes
-    if runtime.service.api is not None:
-        app.router.routes += runtime.service.api(runtime.resources).routes
     return app
 
 
@@ -86,22 +93,46 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 async def _supervise(runtime: Runtime, stop: asyncio.Event) -> None:
     health = Health(runtime)
     settings = runtime.settings
-    # The other half of the time to drain is for all that comes after the last request.
-    server = http_server(
-        application(runtime, health), settings.http_host, settings.http_port, int(settings.drain_s / 2)
-    )
-    _start(runtime, health, server, listening(settings.http_host, settings.http_port))
-    log.info("started", port=settings.http_port)
+    listeners = {"probes": _probes(runtime, health), **_door(runtime)}
+    _start(runtime, health, listeners)
+    log.info("started", probe_port=settings.probe_port, port=getattr(settings, "http_port", None))
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([waiting, *runtime.loops.values()], return_when=asyncio.FIRST_COMPLETED)
     if waiting not in done:
         os._exit(_report(done))
-    await _drain(runtime, server)
+    health.ending = True
+    await _drain(runtime, listeners)
 
 
-def _start(runtime: Runtime, health: Health, server: Server, door: socket.socket) -> None:
+@dataclass(frozen=True)
+class _Listener:
+    server: Server
+    socket: socket.socket
+
+    async def run(self) -> None:
+        await self.server.serve([self.socket])
+
+
+def _probes(runtime: Runtime, health: Health) -> _Listener:
+    settings = runtime.settings
+    server = http_server(probes(runtime, health), settings.probe_host, settings.probe_port, 1)
+    return _Listener(server, listening(settings.probe_host, settings.probe_port, "PROBE"))
+
+
+def _door(runtime: Runtime) -> Mapping[str, _Listener]:
+    """The service's door, if it lets anybody in."""
+    settings, api = runtime.settings, runtime.service.api
+    if api is None or not isinstance(settings, DoorSettings):
+        return {}
+    host, port = settings.http_host, settings.http_port
+    # The other half of the time to drain is for all that comes after the last request.
+    server = http_server(application(runtime, api(runtime.resources)), host, port, int(settings.drain_s / 2))
+    return {"http": _Listener(server, listening(host, port))}
+
+
+def _start(runtime: Runtime, health: Health, listeners: Mapping[str, _Listener]) -> None:
     loops: dict[str, Callable[[], Awaitable[Any]]] = {
-        "http": partial(server.serve, [door]),
+        **{name: listener.run for name, listener in listeners.items()},
         "watch": runtime.watch.run,
         "guard": runtime.guard.run,
         "relay": runtime.relay.run,
@@ -155,12 +186,13 @@ def _report(done: "set[asyncio.Task[Any]]") -> int:
     return code
 
 
-async def _drain(runtime: Runtime, server: Server) -> None:
+async def _drain(runtime: Runtime, listeners: Mapping[str, _Listener]) -> None:
     """Take nothing new, finish what is in hand, and leave; within `drain_s` and a few seconds. What is not published
-    by then, another replica's relay publishes, or the next start.
+    by then, another replica's relay publishes, or the next start. Probes are answered to the end.
     """
     began = datetime.now(UTC)
-    server.should_exit = True
+    if "http" in listeners:
+        listeners["http"].server.should_exit = True
     # Faust tells at ERROR that its agent, idle, was cancelled; in a drain that is what is meant to happen.
     logging.getLogger("faust").setLevel(logging.CRITICAL)
     finishing = asyncio.create_task(_finish(runtime), name="drain")
@@ -179,7 +211,8 @@ async def _drain(runtime: Runtime, server: Server) -> None:
 
 async def _finish(runtime: Runtime) -> None:
     """Requests in hand, then the batch in hand, then the tasks in hand, then what these have still to commit."""
-    await asyncio.wait([runtime.loops["http"]])
+    if "http" in runtime.loops:
+        await asyncio.wait([runtime.loops["http"]])
     if runtime.consumer is not None:
         # What it tells Kafka on leaving is only a hint; with Kafka down it would wait for minutes to tell it.
         await asyncio.wait([asyncio.create_task(runtime.consumer.stop())], timeout=STOP_S)

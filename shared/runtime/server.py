@@ -59,13 +59,15 @@ class _Protocol(HttpToolsProtocol):
             self._giving_up.cancel()
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """The socket of the server, taken before anything else begins. Raises Misconfigured if it cannot be had."""
+def listening(host: str, port: int, setting: str = "HTTP") -> socket.socket:
+    """The socket of the server, taken before anything else begins. Raises Misconfigured if it cannot be had, which
+    names `setting`_HOST and `setting`_PORT.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=PLACES)
     except OSError as error:
-        raise Misconfigured(f"HTTP_HOST {host}, HTTP_PORT {port}: {error.strerror or error}") from error
+        raise Misconfigured(f"{setting}_HOST {host}, {setting}_PORT {port}: {error.strerror or error}") from error
 
 
 def http_server(app: FastAPI, host: str, port: int, drain_s: int, idle_s: int = IDLE_S) -> Server:

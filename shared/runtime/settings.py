@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Misconfigured
@@ -120,8 +120,8 @@ class CommitSettings(OperatorSettings):
 class Settings(CommitSettings):
     """What every process of a service must be told."""
 
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(ge=1, le=65535)
+    probe_host: str = "127.0.0.1"
+    probe_port: int = Field(9000, ge=1, le=65535)
     data_dir: Path = Path("/tmp/dossier")  # noqa: S108 - nothing durable; Faust wants a folder of its own
     instance: str | None = Field(
         None, pattern=r"^[a-z0-9-]{1,60}$", description="name of this replica, if it is stable"
@@ -146,6 +146,20 @@ class Settings(CommitSettings):
             ) from error
         except ValueError as error:
             raise Misconfigured(f"secret clients.json: {error}") from error
+
+
+class DoorSettings(Settings):
+    """What a service that lets people or machines in must be told besides."""
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(ge=1, le=65535)
+
+    @field_validator("http_port")
+    @classmethod
+    def _is_another_port_than_the_probes(cls, told: int, info: ValidationInfo) -> int:
+        if told == info.data.get("probe_port"):
+            raise ValueError("PROBE_PORT has this port already: what operators ask is not for those who come in")
+        return told
 
 
 def _key(secret: str, text: str) -> bytes:

@@ -196,7 +196,7 @@ class Run:
                 process.start()
 
     async def _ready(self) -> bool:
-        return all(await asyncio.gather(*(self._is_ready(process.url) for process in self.stage.processes)))
+        return all(await asyncio.gather(*(self._is_ready(process.probes) for process in self.stage.processes)))
 
     async def _is_ready(self, url: str) -> bool:
         try:
@@ -206,7 +206,7 @@ class Run:
             return False
 
     async def _why(self, mark: Places) -> str:
-        states = await asyncio.gather(*(self._is_ready(process.url) for process in self.stage.processes))
+        states = await asyncio.gather(*(self._is_ready(process.probes) for process in self.stage.processes))
         alive = zip(self.stage.processes, states, strict=True)
         unready = [f"{process.service}-{process.number}" for process, ready in alive if not ready]
         try:

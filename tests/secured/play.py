@@ -108,7 +108,7 @@ class Play:
     async def faults(self, process: Process) -> str:
         """What /readyz says is missing; nothing of a process that does not answer."""
         try:
-            async with self.stack.http.get(f"{process.url}/readyz") as answer:
+            async with self.stack.http.get(f"{process.probes}/readyz") as answer:
                 return json.dumps((await answer.json())["faults"])
         except (OSError, ValueError):
             return ""

@@ -88,7 +88,7 @@ async def test_the_watcher_sees_dossiers_arrive_and_how_full_the_disks_are_with_
     watcher = await play.stack.start_watcher(SYNTHETIC_PERIOD_S="1")
 
     async def told() -> bool:
-        async with play.stack.http.get(f"{watcher.url}/metrics") as answer:
+        async with play.stack.http.get(f"{watcher.probes}/metrics") as answer:
             samples = [one for family in text_string_to_metric_families(await answer.text()) for one in family.samples]
         arrived = sum(one.value for one in samples if one.labels.get("outcome") == "ok")
         topics = {one.labels["topic"] for one in samples if one.name == "dossier_kafka_topic_bytes"}

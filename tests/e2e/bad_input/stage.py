@@ -83,7 +83,7 @@ class Stage:
 
     async def gaps(self) -> float:
         """The metric of stopped shards."""
-        async with aiohttp.ClientSession() as http, http.get(f"{self.service.url}/metrics") as answer:
+        async with aiohttp.ClientSession() as http, http.get(f"{self.service.probes}/metrics") as answer:
             lines = (await answer.text()).splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith("dossier_sequence_gaps "))
 
@@ -97,7 +97,7 @@ class Stage:
 
     async def alive(self) -> bool:
         """Whether the process that we started says that it is alive."""
-        async with aiohttp.ClientSession() as http, http.get(f"{self.service.url}/livez") as answer:
+        async with aiohttp.ClientSession() as http, http.get(f"{self.service.probes}/livez") as answer:
             return answer.status == 200 and self.service.exit_code is None
 
     async def operator(self, *words: str) -> Ended:

@@ -141,7 +141,7 @@ class Bank:
 
     async def counted(self, reason: str) -> float:
         """How many callbacks payment has refused for this reason."""
-        port = self.scene.stack.of("payment")[0].port
+        port = self.scene.stack.of("payment")[0].probe_port
         text = (await send(port, Request("GET", "/metrics"))).body.decode()
         found = re.search(rf'^dossier_bank_reports_refused_total\{{reason="{reason}"\}} (\S+)$', text, re.MULTILINE)
         return float(found[1]) if found else 0.0

@@ -101,7 +101,7 @@ async def test_who_goes_away_in_the_middle_of_a_body_is_counted_as_gone_and_noth
 
 async def gone_away(scene: Scene) -> float:
     """How many clients went away in the middle of an application's body."""
-    metrics = (await send(scene.port, Request("GET", "/metrics"))).body.decode()
+    metrics = (await send(scene.stack.of("intake")[0].probe_port, Request("GET", "/metrics"))).body.decode()
     counter = 'dossier_http_requests_total{method="POST",route="/v1/dossiers",status="499"} '
     return sum(float(line.removeprefix(counter)) for line in metrics.splitlines() if line.startswith(counter))
 

@@ -43,6 +43,9 @@ EVERY = (
     ("HTTP_PORT", None),
     ("HTTP_PORT", "http"),
     ("HTTP_PORT", "70000"),
+    ("HTTP_PORT", "9000"),
+    ("PROBE_PORT", "probes"),
+    ("PROBE_PORT", "70000"),
     ("LOG_LEVEL", "LOUD"),
     ("POOL_SIZE", "0"),
     ("DRAIN_S", "soon"),
@@ -105,11 +108,11 @@ async def test_a_lease_that_a_task_could_outlast_is_named_at_start(stack: Stack)
 async def test_all_wrong_settings_are_named_at_once(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    environment = {**stack.environment("notification"), "HTTP_PORT": "0", "SMTP_PORT": "no", "LOG_LEVEL": "x"}
+    environment = {**stack.environment("notification"), "PROBE_PORT": "0", "SMTP_PORT": "no", "LOG_LEVEL": "x"}
     del environment["DATABASE_URL"]
     assert started("notification", environment, monkeypatch) == 2
     said = capsys.readouterr().err
-    assert all(name in said for name in ("HTTP_PORT", "SMTP_PORT", "LOG_LEVEL", "DATABASE_URL"))
+    assert all(name in said for name in ("PROBE_PORT", "SMTP_PORT", "LOG_LEVEL", "DATABASE_URL"))
 
 
 Spoil = Callable[[Path], object]

@@ -21,6 +21,7 @@ from deploy.stack import Process, Stack
 from deploy.waiting import until
 from tests.e2e.proofs.people import NOTE, lines, truth
 
+PROBES = ("/livez", "/readyz", "/metrics")
 SOON_S = 90.0
 """What a test waits for comes in seconds; on a machine with other work it may take this long."""
 
@@ -141,8 +142,9 @@ class Play:
         return f"{one.dossier_id} {why}: {said}"
 
     async def ask(self, process: Process, path: str) -> tuple[int, str]:
-        """Status and text of a GET at one process."""
-        async with self.http.get(process.url + path) as answer:
+        """Status and text of a GET at one process, at its probes' port what belongs there."""
+        where = process.probes if path in PROBES else process.url
+        async with self.http.get(where + path) as answer:
             return answer.status, await answer.text()
 
     async def metric(self, service: str, name: str, **labels: str) -> float:

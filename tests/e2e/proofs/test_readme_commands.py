@@ -168,7 +168,7 @@ async def test_a_command_asks_for_no_more_settings_than_it_needs(words: str, run
 
 async def test_another_process_of_a_service_needs_only_a_port_besides(run: Run) -> None:
     port = free_port()
-    line = run.command("notification", "services.notification run", before=f"export HTTP_PORT={port};")
+    line = run.command("notification", "services.notification run", before=f"export PROBE_PORT={port};")
     shell = await asyncio.create_subprocess_exec("/bin/bash", "-c", line[1:-1], cwd=ROOT, env={}, stdout=PIPE)
     try:
         async with aiohttp.ClientSession() as http:

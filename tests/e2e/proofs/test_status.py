@@ -38,7 +38,7 @@ async def test_status_shows_every_service_ready_and_level(play: Play) -> None:
         )
         assert line is not None, told
         assert line[1] == line[2] and line[3] == line[4]
-        assert (line[5], line[6]) == (str(process.pid), process.url)
+        assert (line[5], line[6]) == (str(process.pid), process.probes)
 
 
 async def test_status_says_so_if_nothing_runs(play: Play, tmp_path: Path) -> None:

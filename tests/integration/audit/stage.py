@@ -244,7 +244,7 @@ class Stage:
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "DATABASE_URL": self._url,
             "SECRETS_DIR": str(self.databases.secrets.directory),
-            "HTTP_PORT": str(free_port()),
+            "PROBE_PORT": str(free_port()),
             "DATA_DIR": str(self.folder),
             "INSTANCE": INSTANCE,
             **more,

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import Misconfigured
 from shared.runtime.server import listening
-from shared.runtime.settings import OperatorSettings, load
+from shared.runtime.settings import DoorSettings, OperatorSettings, load
 
 URL, SERVERS = "postgresql://dossier@127.0.0.1:5432/dossier", "127.0.0.1:9092"
 
@@ -34,6 +34,11 @@ def test_a_port_that_somebody_else_has_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(Misconfigured, match=f"HTTP_PORT {port}: Address already in use"):
             listening("127.0.0.1", port)
+
+
+def test_the_door_and_the_probes_have_a_port_each() -> None:
+    with pytest.raises(Misconfigured, match="HTTP_PORT: .*PROBE_PORT"):
+        load(DoorSettings, database_url=URL, kafka_bootstrap_servers=SERVERS, http_port=8000, probe_port=8000)
 
 
 def test_a_host_that_is_not_ours_is_named() -> None:
