@@ -55,7 +55,7 @@ class BankDoor:
     async def ipn(self, request: Request) -> Response:
         """One callback. 200 with a RspCode in every foreseen case; the bank repeats what is not 00 or 02."""
         try:
-            report = self.platform.report(dict(request.query_params))
+            report = self.platform.report(request.scope["query_string"].decode(errors="replace"))
         except BadSignature:
             return self._refuse(BAD_HASH, "signature")
         except BadCallback as bad:
@@ -90,11 +90,13 @@ def _told(report: ReportPayment) -> dict[str, object]:
 
 
 def _asked(request: Request, report: ReportPayment) -> Asked:
-    """A callback's identity: reference, transaction number, result and money, whatever else the bank repeats
-    differently. With the money in it, a repeat of another amount comes to the rule, which knows what was asked for.
+    """A callback's identity: reference, transaction number, time of payment, result and money, whatever else the bank
+    repeats differently. Attempts that came to no transaction all have the number 0, and are told apart by their times.
+    With the money in it, a repeat of another amount comes to the rule, which knows what was asked for.
     """
     result = "success" if report.success else report.response_code
-    key = f"{report.reference}/{report.transaction_no}/{result}/{report.amount_vnd}-{report.currency}"
+    at = report.paid_at.isoformat() if report.paid_at else ""
+    key = f"{report.reference}/{report.transaction_no}/{at}/{result}/{report.amount_vnd}-{report.currency}"
     body = sha256(key.encode()).digest()
     answer: dict[str, Any] = _answer(CONFIRMED)
     return Asked("bank", request.method, request.url.path, key, body, 200, lambda state: answer)

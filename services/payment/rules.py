@@ -68,6 +68,11 @@ class ReportPayment(Command):
     bank: str
     paid_at: datetime | None
 
+    @property
+    def names_a_transaction(self) -> bool:
+        """Whether the number is one: 0 stands for none, and whoever repeats such a report is known by all it says."""
+        return bool(self.transaction_no.strip("0"))
+
 
 def on_filing_or_answer(
     state: State,
@@ -171,7 +176,7 @@ def on_report(state: State, asked: Message[ReportPayment]) -> Decision:
         raise Refused("DOS-PAY-003", facts={"asked_vnd": account.total_vnd})
     if body.currency != "VND":
         raise Refused("DOS-PAY-005", facts={"asked_vnd": account.total_vnd})
-    if body.transaction_no in account.transactions:
+    if body.names_a_transaction and body.transaction_no in account.transactions:
         raise Refused("DOS-PAY-004")
     if not body.success:
         return _failed(state, body)

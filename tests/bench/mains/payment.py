@@ -45,7 +45,7 @@ class PayingAtOnce:
         payer.add_done_callback(self._payers.discard)
         return url
 
-    def report(self, query: Mapping[str, str]) -> ReportPayment:
+    def report(self, query: str) -> ReportPayment:
         """As the real one."""
         return self.rules.report(query)
 

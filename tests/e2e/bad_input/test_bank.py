@@ -37,11 +37,14 @@ def _charged() -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One callback: what differs from a true success, and the answer to it. `forged`: signed with another secret."""
+    """One callback: what differs from a true success, and the answer to it. `forged`: signed with another secret;
+    `before`: what stands before it in our address.
+    """
 
     answer: str
     changes: Mapping[str, str]
     forged: bool = False
+    before: str = ""
 
 
 def ok(answer: str = CONFIRMED, no: str = "14000001", **changes: str) -> Said:
@@ -88,10 +91,16 @@ TABLE = (
     Row("a success after the failure", [failed(), ok()], ["PaymentFailed", "FeePaid"]),
     Row("a success of the transaction that had failed", [failed(no="14000001"), ok()], ["PaymentFailed", "FeePaid"]),
     Row("a failure told twice", [failed(), failed()], ["PaymentFailed"]),
+    Row("two cancellations without a transaction, one of them told twice",
+        [failed(no="0"), failed(no="0", vnp_PayDate="20260917093100"), failed(no="0")],
+        ["PaymentFailed", "PaymentFailed"]),
+    Row("a word of ours in the address", [Said(CONFIRMED, {}, before="unit=h02&")], ["FeePaid"]),
+    Row("a word of the bank's that it did not sign", [Said(BAD_HASH, {}, before="vnp_Unit=h02&")], []),
+    Row("a word of the bank's twice", [Said(BAD_HASH, {}, before="vnp_Amount=100&")], []),
     Row("success by one word and failure by the other", [ok(vnp_TransactionStatus="02")], ["PaymentFailed"]),
     Row("a second success of another transaction", [ok(), ok(no="14000009")], ["FeePaid", "DuplicatePaymentFound"]),
     Row("the wrong amount first, the right one after", [ok(BAD_AMOUNT, vnp_Amount="100"), ok()], ["FeePaid"]),
-)
+)  # fmt: skip
 
 
 @dataclass
@@ -137,7 +146,7 @@ class Bank:
         if vnpay.HASH in said.changes:
             query = f"{vnpay.signed_text(params)}&{vnpay.HASH}={quote_plus(said.changes[vnpay.HASH])}"
         port = self.scene.stack.of("payment")[0].port
-        return await send(port, Request("GET", f"/v1/payments/vnpay/ipn?{query}"))
+        return await send(port, Request("GET", f"/v1/payments/vnpay/ipn?{said.before}{query}"))
 
     async def counted(self, reason: str) -> float:
         """How many callbacks payment has refused for this reason."""

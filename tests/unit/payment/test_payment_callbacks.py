@@ -80,9 +80,9 @@ class Bank:
         install(self.app, self.metrics)
         self.app.include_router(router(Door(Batcher(self.books.handle), b"k"), self.metrics, PLATFORM))
 
-    async def call(self, query: Mapping[str, str]) -> str:
-        """The RspCode that a callback is answered."""
-        answer = await ask(self.app, "GET", "/v1/payments/vnpay/ipn", query=urlencode(query))
+    async def call(self, query: Mapping[str, str], before: str = "") -> str:
+        """The RspCode that a callback is answered; `before` stands before it, in the address that the bank has."""
+        answer = await ask(self.app, "GET", "/v1/payments/vnpay/ipn", query=before + urlencode(query))
         assert answer.status == 200
         return str(answer.content["RspCode"])
 
@@ -183,6 +183,44 @@ async def test_a_failure_without_a_time_of_payment_is_taken() -> None:
     bank = Bank()
     assert await bank.call(signed(vnp_PayDate="", vnp_ResponseCode="24", vnp_TransactionNo="0")) == "00"
     assert [type(said.body).__name__ for said in bank.books.said] == ["PaymentFailed"]
+
+
+async def test_an_address_of_ours_with_words_of_its_own_is_as_good_as_one_without() -> None:
+    bank = Bank()
+    assert await bank.call(signed(), before="unit=h02&x=%ff&") == "00"
+    assert [type(said.body).__name__ for said in bank.books.said] == ["FeePaid"]
+    assert await bank.call(signed()) == "00"
+    assert len(bank.books.said) == 1
+
+
+CANCELLED = {"vnp_ResponseCode": "24", "vnp_TransactionStatus": "02"}
+FIRST, LATER = "20260916084000", "20260916084130"
+
+
+@pytest.mark.parametrize("no", ["0", "00", ""])
+async def test_each_attempt_that_came_to_no_transaction_is_kept_and_its_repeat_is_a_repeat(no: str) -> None:
+    bank = Bank()
+    for at in (FIRST, LATER, FIRST, LATER):
+        assert await bank.call(signed(vnp_TransactionNo=no, vnp_PayDate=at, **CANCELLED)) == "00"
+    assert [type(said.body).__name__ for said in bank.books.said] == ["PaymentFailed", "PaymentFailed"]
+    assert len({said.id for said in bank.books.said}) == 2
+    assert await bank.call(signed()) == "00"
+    assert await bank.call(signed(vnp_TransactionNo=no, vnp_PayDate=LATER, **CANCELLED)) == "00", "a repeat"
+    assert len(bank.books.said) == 3
+
+
+async def test_attempts_with_a_number_of_their_own_are_told_apart_by_it_and_by_how_they_ended() -> None:
+    bank = Bank()
+    for no, code in (("14000001", "24"), ("14000001", "24"), ("14000001", "51"), ("14000002", "24")):
+        assert await bank.call(signed(vnp_TransactionNo=no, vnp_ResponseCode=code)) == "00"
+    assert len(bank.books.said) == 3
+
+
+async def test_payments_without_a_number_are_told_apart_by_their_times_and_none_is_lost() -> None:
+    bank = Bank()
+    for at in (FIRST, LATER, FIRST, LATER):
+        assert await bank.call(signed(vnp_TransactionNo="0", vnp_PayDate=at)) == "00"
+    assert [type(said.body).__name__ for said in bank.books.said] == ["FeePaid", "DuplicatePaymentFound"]
 
 
 async def test_while_the_database_is_gone_the_bank_is_asked_to_repeat_and_nothing_counts_as_refused() -> None:
