@@ -527,7 +527,7 @@ EVENTS: tuple[Event, ...] = (
     citizen_not_found(),
     verification_delayed(),
     verification_abandoned(),
-    fee_assessed(kind="waiver", total_vnd=0, favour=favour()),
+    fee_assessed(claim_unmet="not-listed"),
     fee_waived(),
     fee_reduced(),
     payment_requested(),

@@ -6,23 +6,34 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.notification.state import Owed, owed_by
+from services.notification.rules import SendMail
+from services.notification.state import Owed
 from services.notification.texts import subject, text
 from shared.events.base import Event
+from shared.events.intake import DossierSubmitted
 from shared.law.entries import Locale
 from tests.controls import (
     dossier_accepted,
     dossier_refused,
     dossier_submitted,
+    duplicate_payment_found,
+    favour,
+    fee_assessed,
     fee_paid,
-    message,
+    fee_reduced,
+    fee_waived,
     paper,
+    payment_failed,
     payment_requested,
+    processing_started,
     recipient,
     result_issued,
+    result_returned,
+    supplement_received,
     supplement_requested,
 )
-from tests.deciders import LAW
+from tests.deciders import LAW, NOTIFICATION
+from tests.given import given
 
 FOLDER = Path(__file__).parent / "data" / "notices"
 LOCALES: tuple[Locale, ...] = ("vi", "en")
@@ -31,11 +42,12 @@ NOTE = "Đề nghị nộp hợp đồng thuê nhà.\nBản chụp phải rõ c�
 ELSEWHERE = "Ông/bà nộp hồ sơ tại xã nơi tạm trú."
 
 
-def owed(event: Event, *, refused: bool = False) -> Owed:
-    """The notice that `event` owes; `refused`: of a dossier that was refused before."""
-    found = owed_by(message(event), refused=refused)
-    assert found is not None
-    return found
+def owed(event: Event, *before: Event) -> Owed:
+    """The notice that `event` owes, of a dossier of which this was said before."""
+    told = () if isinstance(event, DossierSubmitted) else (dossier_submitted(),)
+    *_, task = given(NOTIFICATION, [*told, *before]).when(event).decision.tasks
+    assert isinstance(task.payload, SendMail)
+    return task.payload.owed
 
 
 CASES: Mapping[str, tuple[Owed, str]] = {
@@ -47,13 +59,31 @@ CASES: Mapping[str, tuple[Owed, str]] = {
         owed(supplement_requested(correct_applicant=True, fields=("full_name", "date_of_birth"))), NOTE
     ),
     "supplement-not-found": (owed(supplement_requested(papers=(), correct_applicant=True, fields=("id_number",))), ""),
+    "supplement-received": (owed(supplement_received()), ""),
+    "supplement-received-data": (owed(supplement_received(papers=())), ""),
     "payment-due": (owed(payment_requested()), ""),
+    "payment-due-reduced": (owed(payment_requested(amount_vnd=3_500), fee_reduced()), ""),
+    **{
+        f"payment-due-claim-{why}": (owed(payment_requested(), fee_assessed(claim_unmet=why)), "")
+        for why in ("not-listed", "not-in-force", "other-conditions", "not-less")
+    },
+    "payment-failed": (owed(payment_failed(), payment_requested()), ""),
+    "payment-received-after-failures": (owed(fee_paid(), payment_requested(), payment_failed(), payment_failed()), ""),
+    "payment-duplicate": (owed(duplicate_payment_found(), payment_requested(), fee_paid()), ""),
+    "waiver": (owed(fee_waived(), fee_assessed(kind="waiver", total_vnd=0, favour=favour())), ""),
+    "no-fee": (owed(fee_assessed(kind="none", lines=(), total_vnd=0, claim_unmet="no-fee")), ""),
     "payment-received": (owed(fee_paid(amount_vnd=1_234_567)), ""),
-    "payment-received-refused": (owed(fee_paid(), refused=True), ""),
+    "payment-received-refused": (owed(fee_paid(), dossier_refused()), ""),
     "acceptance": (owed(dossier_accepted()), ""),
+    "processing": (owed(processing_started(), dossier_accepted()), ""),
+    "processing-due-as-told": (owed(processing_started()), ""),
     "refusal": (owed(dossier_refused()), ELSEWHERE),
     "refusal-without-basis": (owed(dossier_refused(reason="identity-unknown")), ""),
     "result": (owed(result_issued()), ""),
+    **{
+        f"returned-{handover}": (owed(result_returned(handover=handover)), "")
+        for handover in ("counter", "online", "postal")
+    },
 }  # fmt: skip
 """Name → the notice that is owed, and what the officer wrote."""
 

@@ -16,10 +16,13 @@ from shared.events.catalogue import BY_TYPE
 from shared.lifecycle import FINAL, LIFECYCLE
 
 OWES = frozenset(
-    ("DossierSubmitted", "SupplementRequested", "PaymentRequested", "FeePaid", "DossierAccepted", "DossierRefused",
-     "ResultIssued")
+    ("DossierSubmitted", "SupplementRequested", "SupplementReceived", "PaymentRequested", "PaymentFailed", "FeePaid",
+     "DuplicatePaymentFound", "FeeWaived", "DossierAccepted", "DossierRefused", "ProcessingStarted", "ResultIssued",
+     "ResultReturned")
 )  # fmt: skip
 """Events that owe the applicant a notice."""
+OFTEN = "PaymentFailed"
+"""Attempts within an hour make one notice, so that only the first of a dossier must have one."""
 
 ENDINGS = {event.__name__: int(after) for (_, event), after in LIFECYCLE.items() if after in FINAL}
 MANY = 20
@@ -231,16 +234,23 @@ def _payments(evidence: Evidence, once: Sequence[Told]) -> Iterator[str]:
 
 def _notices(evidence: Evidence, once: Sequence[Told]) -> Iterator[str]:
     """One NoticeSent for every event that owes a notice, each with its mail."""
-    owed = {told.id: told for told in once if told.name in OWES}
+    owed = {told.id: told for told in once if _owes(told)}
+    first = {told.dossier_id: told.id for told in reversed(once) if told.name == OFTEN}
+    must = {about for about, told in owed.items() if told.name != OFTEN or first[told.dossier_id] == about}
     sent = [told.body for told in once if told.name == "NoticeSent"]
     for about, count in Counter(str(body["about"]) for body in sent).items():
         if about not in owed or count > 1:
             yield f"{count} notices about {owed.get(about, about)}"
-    for missing in owed.keys() - {str(body["about"]) for body in sent}:
+    for missing in must - {str(body["about"]) for body in sent}:
         yield f"no notice about {owed[missing]}"
     kept, told_of = {mail.message_id for mail in evidence.mails}, {str(body["message_id"]) for body in sent}
     yield from (f"NoticeSent without a mail: {message_id}" for message_id in told_of - kept)
     yield from (f"a mail that no NoticeSent tells of: {message_id}" for message_id in kept - told_of)
+
+
+def _owes(told: Told) -> bool:
+    """Where no fee is due, who claimed to pay less is told so."""
+    return told.name in OWES or (told.name == "FeeAssessed" and told.body.get("claim_unmet") == "no-fee")
 
 
 def _copies(evidence: Evidence, verdict: Verdict) -> Iterator[str]:

@@ -16,11 +16,16 @@ _WORDS = {"CitizenVerified": "verified", "CitizenMismatched": "mismatched", "Cit
 _OWES: Mapping[str, NoticeKind] = {
     "DossierSubmitted": "submission",
     "SupplementRequested": "supplement",
+    "SupplementReceived": "supplement-received",
     "PaymentRequested": "payment-due",
     "FeePaid": "payment-received",
+    "DuplicatePaymentFound": "payment-duplicate",
+    "FeeWaived": "waiver",
     "DossierAccepted": "acceptance",
     "DossierRefused": "refusal",
+    "ProcessingStarted": "processing",
     "ResultIssued": "result",
+    "ResultReturned": "returned",
 }
 STAGES = (
     ("submitted", ("DossierSubmitted",)),
@@ -34,7 +39,10 @@ STAGES = (
 
 def notices_owed(played: Played) -> Counter[str]:
     """The notices that what was said owes to the applicant."""
-    return Counter(_OWES[event.name] for event in played.case.events if event.name in _OWES)
+    events = played.case.events
+    owed: Counter[str] = Counter(_OWES[event.name] for event in events if event.name in _OWES)
+    owed["no-fee"] += sum(event.data.get("claim_unmet") == "no-fee" for event in events)
+    return +owed
 
 
 def notices_sent(played: Played) -> Counter[str]:

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 CLIENT = "watcher"
 GIVE_UP_S = 30.0
-_NOTICES = ("submission", "acceptance", "result")
+_NOTICES = ("submission", "acceptance", "processing", "result", "returned")
 _NOTHING: Mapping[str, Any] = {}
 
 

@@ -5,11 +5,11 @@ from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
-from services.notification.state import Owed, Recipient, State, owed_by
+from services.notification.state import Owed, Recipient, State, after_refusal, owed_by
 from shared.events import intake as filed
 from shared.events import notification as said
 from shared.events import payment as paid
-from shared.events.base import Model, Word
+from shared.events.base import Event, Model, Word
 from shared.runtime.decider import NOTHING, Decision, Message, Outcome, Rule, Task
 
 
@@ -44,10 +44,20 @@ def on_submitted(state: State, event: Message[filed.DossierSubmitted]) -> Decisi
     return _mails(state, (*first, *state.payment.owed))
 
 
-def on_owing(state: State, event: Message[Model]) -> Decision:
-    """Send the notice that this event owes; if the applicant is not known yet, it is sent when they are."""
-    owed = owed_by(event, refused=state.intake.refused)  # type: ignore[arg-type]
-    return NOTHING if owed is None or state.recipient is None else _mails(state, (owed,))
+def on_owing(state: State, event: Message[Event]) -> Decision:
+    """Send the notice that this event of the desk owes."""
+    owed = owed_by(event, desk=state.intake)
+    return NOTHING if owed is None else _mails(state, (owed,))
+
+
+def on_money(state: State, event: Message[Event]) -> Decision:
+    """Send the notice that this event of payment owes, as it stands after a refusal if there was one; if the applicant
+    is not known yet, it is sent when they are.
+    """
+    owed = next((one for one in state.payment.owed if one.about == event.id), None)
+    if owed is not None and state.intake.refused:
+        owed = after_refusal(owed)
+    return NOTHING if owed is None else _mails(state, (owed,))
 
 
 def _mails(state: State, owed: tuple[Owed, ...]) -> Decision:
@@ -87,11 +97,18 @@ HEARS: Mapping[type[Model], Rule] = MappingProxyType(
     {
         filed.DossierSubmitted: on_submitted,
         filed.SupplementRequested: on_owing,
+        filed.SupplementReceived: on_owing,
         filed.DossierAccepted: on_owing,
         filed.DossierRefused: on_owing,
+        filed.ProcessingStarted: on_owing,
         filed.ResultIssued: on_owing,
-        paid.PaymentRequested: on_owing,
-        paid.FeePaid: on_owing,
+        filed.ResultReturned: on_owing,
+        paid.FeeAssessed: on_money,
+        paid.FeeWaived: on_money,
+        paid.PaymentRequested: on_money,
+        paid.PaymentFailed: on_money,
+        paid.FeePaid: on_money,
+        paid.DuplicatePaymentFound: on_money,
         MailTaken: on_taken,
         MailRefused: on_refused,
     }

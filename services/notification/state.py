@@ -3,7 +3,7 @@ gone.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
@@ -30,6 +30,12 @@ class Facts(Model):
     reason: str | None = None
     accept_by: datetime | None = None
     refused: bool = False
+    at: datetime | None = None
+    basis: str | None = None
+    claim_unmet: paid.ClaimUnmet | None = None
+    failed: int = 0
+    transaction_no: str | None = None
+    handover: Literal["counter", "online", "postal"] | None = None
 
 
 class Owed(Model):
@@ -59,12 +65,22 @@ class Desk(Model):
 
     recipient: Recipient | None = None
     refused: bool = False
+    due_at: datetime | None = None
 
 
 class Money(Model):
-    """Notices owed by what payment said before the application was heard."""
+    """What payment has said: the notices that it owes (told later where the application is not heard yet), and what a
+    later one tells besides: the basis of a reduction, why a claim changes nothing, attempts that failed.
+    """
 
     owed: tuple[Owed, ...] = ()
+    basis: str | None = None
+    claim_unmet: paid.ClaimUnmet | None = None
+    failed: int = 0
+    failure_told_at: datetime | None = None
+
+
+_NO_MONEY, _NO_DESK = Money(), Desk()
 
 
 class Sent(Model):
@@ -115,47 +131,127 @@ def _corrected(state: State, event: Message[filed.ApplicantCorrected]) -> State:
     return _desk(state, recipient=recipient)
 
 
+def _accepted(state: State, event: Message[filed.DossierAccepted]) -> State:
+    return _desk(state, due_at=event.body.due_at)
+
+
 def _refused(state: State, event: Message[filed.DossierRefused]) -> State:
     return _desk(state, refused=True)
 
 
-def owed_by(event: Message[Event], *, refused: bool = False) -> Owed | None:
-    """The notice that an event owes, if any: one table of what people are told.
+FAILURES_APART = timedelta(hours=1)
+"""Attempts to pay that fail within this time of one that was told make no mail of their own (the bank's page has said
+so); the receipt counts them.
+"""
 
-    `refused`: the dossier's refusal was heard before. Then no fee is asked for any more (the desk refuses while
-    payment, which has not heard it yet, signs a page), and what comes in all the same does not lead to acceptance.
+
+def owed_by(event: Message[Event], money: Money = _NO_MONEY, desk: Desk = _NO_DESK) -> Owed | None:
+    """The notice that an event owes, if any: one table of what people are told. `money` and `desk` are what the same
+    source had said before.
+
+    A reduction, and a claim that does not apply, are told with the request for payment that follows from them.
     """
+    found = _owed_at_the_door(event) or _owed_in_process(event, desk) or _owed_by_payment(event, money)
+    if found is None:
+        return None
+    notice, facts = found
+    return Owed(notice=notice, about=event.id, facts=facts, note=getattr(event.body, "note", None))
+
+
+_Notice = tuple[said.NoticeKind, Facts] | None
+
+
+def _owed_at_the_door(event: Message[Event]) -> _Notice:
     body = event.body
     match body:
         case filed.DossierSubmitted():
-            facts = Facts(accept_by=body.accept_by, papers=body.missing_papers)
-            return Owed(notice="submission", about=event.id, facts=facts)
+            return "submission", Facts(accept_by=body.accept_by, papers=body.missing_papers)
         case filed.SupplementRequested():
-            facts = Facts(
+            return "supplement", Facts(
                 papers=body.papers, correct_applicant=body.correct_applicant, fields=body.fields,
                 respond_by=body.respond_by,
             )  # fmt: skip
-            return Owed(notice="supplement", about=event.id, facts=facts, note=body.note)
+        case filed.SupplementReceived():
+            return "supplement-received", Facts(papers=tuple(paper.code for paper in body.papers), at=event.at)
         case filed.DossierAccepted():
-            return Owed(notice="acceptance", about=event.id, facts=Facts(due_at=body.due_at))
+            return "acceptance", Facts(due_at=body.due_at)
         case filed.DossierRefused():
-            return Owed(notice="refusal", about=event.id, facts=Facts(reason=body.reason), note=body.note)
-        case filed.ResultIssued():
-            return Owed(notice="result", about=event.id, facts=Facts())
-        case paid.PaymentRequested() if not refused:
-            facts = Facts(amount_vnd=body.amount_vnd, pay_url=body.pay_url)
-            return Owed(notice="payment-due", about=event.id, facts=facts)
-        case paid.FeePaid():
-            facts = Facts(amount_vnd=body.amount_vnd, refused=refused)
-            return Owed(notice="payment-received", about=event.id, facts=facts)
+            return "refusal", Facts(reason=body.reason)
     return None
 
 
-def _money(state: State, event: Message[paid.PaymentRequested | paid.FeePaid]) -> State:
-    owed = owed_by(event)
-    if owed is None:
-        return state
-    return state.model_copy(update={"payment": Money(owed=(*state.payment.owed, owed))})
+def _owed_in_process(event: Message[Event], desk: Desk) -> _Notice:
+    body = event.body
+    match body:
+        case filed.ProcessingStarted():
+            return "processing", Facts(at=event.at, due_at=desk.due_at)
+        case filed.ResultIssued():
+            return "result", Facts()
+        case filed.ResultReturned():
+            return "returned", Facts(at=event.at, handover=body.handover)
+    return None
+
+
+def _owed_by_payment(event: Message[Event], money: Money) -> _Notice:
+    body = event.body
+    match body:
+        case paid.FeeAssessed() if body.claim_unmet == "no-fee":
+            return "no-fee", Facts()
+        case paid.FeeWaived():
+            return "waiver", Facts(at=event.at, basis=body.favour.basis)
+        case paid.PaymentRequested():
+            return "payment-due", Facts(
+                amount_vnd=body.amount_vnd, pay_url=body.pay_url, basis=money.basis, claim_unmet=money.claim_unmet
+            )
+        case paid.PaymentFailed() if not _told_lately(event, money):
+            asked = next((one.facts for one in money.owed if one.notice == "payment-due"), Facts())
+            return "payment-failed", Facts(at=event.at, amount_vnd=asked.amount_vnd, pay_url=asked.pay_url)
+        case paid.FeePaid():
+            return "payment-received", Facts(amount_vnd=body.amount_vnd, failed=money.failed)
+        case paid.DuplicatePaymentFound():
+            return "payment-duplicate", Facts(
+                amount_vnd=body.amount_vnd, at=event.at, transaction_no=body.transaction_no
+            )
+    return None
+
+
+def _told_lately(event: Message[Event], money: Money) -> bool:
+    return money.failure_told_at is not None and event.at < money.failure_told_at + FAILURES_APART
+
+
+def after_refusal(owed: Owed) -> Owed | None:
+    """What is left of a notice about money once the dossier is refused: no fee is asked for any more (the desk refuses
+    while payment, which has not heard it yet, signs a page), and what comes in all the same leads to no acceptance.
+    """
+    if owed.notice == "payment-received":
+        return owed.model_copy(update={"facts": owed.facts.model_copy(update={"refused": True})})
+    return owed if owed.notice == "payment-duplicate" else None
+
+
+_Money = (
+    paid.FeeAssessed
+    | paid.FeeReduced
+    | paid.FeeWaived
+    | paid.PaymentRequested
+    | paid.PaymentFailed
+    | paid.FeePaid
+    | paid.DuplicatePaymentFound
+)
+
+
+def _money(state: State, event: Message[_Money]) -> State:
+    money, body = state.payment, event.body
+    owed = owed_by(event, money)
+    changes: dict[str, object] = {} if owed is None else {"owed": (*money.owed, owed)}
+    match body:
+        case paid.FeeAssessed():
+            changes["claim_unmet"] = body.claim_unmet
+        case paid.FeeReduced():
+            changes["basis"] = body.favour.basis
+        case paid.PaymentFailed():
+            changes["failed"] = money.failed + 1
+            changes["failure_told_at"] = money.failure_told_at if owed is None else event.at
+    return state.model_copy(update={"payment": money.model_copy(update=changes)})
 
 
 def _told(state: State, event: Message[said.NoticeSent | said.NoticeUndeliverable]) -> State:
@@ -166,9 +262,15 @@ EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
     {
         filed.DossierSubmitted: _submitted,
         filed.ApplicantCorrected: _corrected,
+        filed.DossierAccepted: _accepted,
         filed.DossierRefused: _refused,
+        paid.FeeAssessed: _money,
+        paid.FeeReduced: _money,
+        paid.FeeWaived: _money,
         paid.PaymentRequested: _money,
+        paid.PaymentFailed: _money,
         paid.FeePaid: _money,
+        paid.DuplicatePaymentFound: _money,
         said.NoticeSent: _told,
         said.NoticeUndeliverable: _told,
     }

@@ -52,6 +52,7 @@ def assessed(law: Catalogue, filing: Filing, group: str | None) -> FeeAssessed:
         total_vnd=fee.total_vnd,
         favour=Favour(rule=fee.group_rule, basis=fee.group_basis) if fee.group_rule and fee.group_basis else None,
         catalogue=law.version,
+        claim_unmet=fee.claim_unmet,
     )
 
 

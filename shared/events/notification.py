@@ -4,13 +4,17 @@ from typing import Literal
 
 from shared.events.base import Event, EventId, Word
 
-NoticeKind = Literal["submission", "supplement", "payment-due", "payment-received", "acceptance", "refusal", "result"]
+NoticeKind = Literal[
+    "submission", "supplement", "supplement-received", "payment-due", "payment-failed", "payment-received",
+    "payment-duplicate", "waiver", "no-fee", "acceptance", "processing", "refusal", "result", "returned",
+]  # fmt: skip
 
 
 class NoticeSent(Event):
     """The mail server has taken the notice (SMTP 250)."""
 
     TYPE = "vn.gov.dossier.notice-sent.v1"
+    VERSION = "1.1.0"
     notice: NoticeKind
     about: EventId
     channel: Literal["email"]
@@ -22,6 +26,7 @@ class NoticeUndeliverable(Event):
     """The notice cannot reach the citizen by this channel, and why."""
 
     TYPE = "vn.gov.dossier.notice-undeliverable.v1"
+    VERSION = "1.1.0"
     notice: NoticeKind
     about: EventId
     channel: Literal["email"]

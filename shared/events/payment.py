@@ -10,6 +10,9 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]{1,2000}$")]
 BankReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,100}$")]
 
 
+ClaimUnmet = Literal["no-fee", "not-listed", "not-in-force", "other-conditions", "not-less"]
+
+
 class Favour(Model):
     """The rule by which less or nothing is owed, and its legal basis (F2)."""
 
@@ -18,14 +21,18 @@ class Favour(Model):
 
 
 class FeeAssessed(Event):
-    """What the dossier costs (F1), said once. `total_vnd` is what is owed after any waiver or reduction."""
+    """What the dossier costs (F1), said once. `total_vnd` is what is owed after any waiver or reduction; `claim_unmet`
+    is why a claim to pay less changes nothing here (F2).
+    """
 
     TYPE = "vn.gov.dossier.fee-assessed.v1"
+    VERSION = "1.1.0"
     kind: Literal["none", "charged", "reduction", "waiver"]
     lines: tuple[FeeLine, ...]
     total_vnd: Dong
     favour: Favour | None
     catalogue: Word
+    claim_unmet: ClaimUnmet | None = None
 
 
 class FeeWaived(Event):

@@ -1,7 +1,7 @@
 """What a filing costs (F1-F3a). Amounts are whole đồng."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -9,6 +9,11 @@ from shared.law.catalogue import Catalogue
 from shared.law.entries import Channel, FeeRule, Tariff
 
 FeeKind = Literal["none", "charged", "reduction", "waiver"]
+ClaimUnmet = Literal["no-fee", "not-listed", "not-in-force", "other-conditions", "not-less"]
+"""Why a claim to pay less changes nothing: nothing is owed anyway; the procedure has no waiver or reduction for the
+group; it has none on the day of filing; only for another case, channel, province or line; the reduced price is not less
+than the ordinary one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,16 @@ class FeeLine:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A fee. `group_rule` and `group_basis` are the waiver's or reduction's rule and legal basis, None without (F2)."""
+    """A fee. `group_rule` and `group_basis` are the waiver's or reduction's rule and legal basis, None without (F2);
+    `claim_unmet` is why a claimed group changes nothing, None if it does or none is claimed.
+    """
 
     kind: FeeKind
     lines: tuple[FeeLine, ...]
     total_vnd: int
     group_rule: str | None = None
     group_basis: str | None = None
+    claim_unmet: ClaimUnmet | None = None
 
 
 NOTHING = Assessment("none", (), 0)
@@ -69,16 +77,28 @@ def assess(catalogue: Catalogue, filing: Filing, group: str | None = None) -> As
     charges = _most_specific(rules, "charge")
     charged = tuple(_lines(charges.values(), filing))
     if not charged:
-        return NOTHING
+        return NOTHING if group is None else replace(NOTHING, claim_unmet="no-fee")
     for waiver in _most_specific(rules, "waiver").values():
         return _waived(waiver)
     reductions = _worthwhile(_most_specific(rules, "reduction"), charges, filing)
     if not reductions:
-        return Assessment("charged", charged, _total(charged))
+        return Assessment("charged", charged, _total(charged), claim_unmet=_unmet(catalogue, filing, group, charges))
     return _reduced({**charges, **reductions}, reductions, filing)
 
 
 _Winners = dict[str | None, FeeRule]  # by line; a waiver is of no line
+
+
+def _unmet(catalogue: Catalogue, filing: Filing, group: str | None, charges: _Winners) -> ClaimUnmet | None:
+    """Why nothing is waived or reduced for `group`; None if no group is claimed."""
+    if group is None:
+        return None
+    listed = [rule for rule in catalogue.fee_rules.get(filing.procedure, ()) if group in rule.groups]
+    in_force = [rule for rule in listed if rule.in_force(filing.filed_on)]
+    if not in_force:
+        return "not-in-force" if listed else "not-listed"
+    fits = any(_applies(rule, filing, group) and rule.line in charges for rule in in_force)
+    return "not-less" if fits else "other-conditions"
 
 
 def _applies(rule: FeeRule, filing: Filing, group: str | None) -> bool:

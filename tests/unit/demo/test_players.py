@@ -33,7 +33,8 @@ ACTS = {
 }
 NOTICES = {
     "DossierSubmitted": "submission", "SupplementRequested": "supplement", "DossierAccepted": "acceptance",
-    "DossierRefused": "refusal", "ResultIssued": "result",
+    "DossierRefused": "refusal", "ResultIssued": "result", "SupplementReceived": "supplement-received",
+    "ProcessingStarted": "processing", "ResultReturned": "returned",
 }  # fmt: skip
 
 

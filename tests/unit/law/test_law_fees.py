@@ -1,5 +1,6 @@
 """Fees (F1-F3a)."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -112,9 +113,10 @@ def test_the_lines_of_capped_copies_add_up_to_the_cap() -> None:
     assert lines == [("2.000815-first-pages-2017", 8_000), ("2.000815-further-pages-2017", 392_000)]
 
 
-def test_a_group_that_no_rule_of_the_procedure_knows_changes_nothing() -> None:
-    assert fee("2.000815", pages=5, group="poor-household") == fee("2.000815", pages=5)
-    assert fee("1.000894", group="merit") == fee("1.000894")
+def test_a_group_that_no_rule_of_the_procedure_knows_changes_nothing_in_what_is_owed() -> None:
+    claimed = fee("2.000815", pages=5, group="poor-household")
+    assert replace(claimed, claim_unmet=None) == fee("2.000815", pages=5)
+    assert replace(fee("1.000894", group="merit"), claim_unmet=None) == fee("1.000894")
 
 
 def test_certified_copies_of_unknown_length_have_no_fee() -> None:
@@ -167,6 +169,22 @@ def test_without_a_rule_in_force_on_the_day_of_filing_nothing_is_due_and_nothing
         assert told(fee(procedure, on=after, **options)) == ("none", 0)
 
 
+@pytest.mark.parametrize(
+    ("procedure", "options", "why"),
+    [
+        ("2.000488", {"group": "orphan"}, "not-listed"),
+        ("1.004194", {"group": "poor-household"}, "not-listed"),
+        ("1.004194", {"group": "merit", "on": date(2023, 2, 4)}, "no-fee"),
+        ("2.000488", {"group": "student"}, None),
+        ("2.000488", {"group": "elderly"}, None),
+        ("2.000488", {}, None),
+        ("1.004194", {}, None),
+    ],
+)
+def test_a_claim_that_changes_nothing_says_why(procedure: str, options: dict[str, Any], why: str | None) -> None:
+    assert fee(procedure, **options).claim_unmet == why
+
+
 # --- properties
 
 FILINGS = st.builds(
@@ -200,5 +218,7 @@ def test_the_kind_of_a_fee_says_what_it_comes_to(filing: Filing, group: str | No
         case "reduction":
             assert 0 < found.total_vnd < general.total_vnd
         case "charged":
-            assert found == general
+            assert replace(found, claim_unmet=None) == general
+    unmet = group is not None and found.kind in ("none", "charged")
+    assert (found.claim_unmet is not None) == unmet
     assert (found.group_basis is not None) == (found.kind in ("waiver", "reduction"))

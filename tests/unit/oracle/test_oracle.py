@@ -27,7 +27,7 @@ def _notice(sequence: int, about: str) -> Told:
 _NAMES = ("dossier-submitted", "dossier-accepted", "result-returned")
 _INTAKE = [_told("intake", n, type_, {}) for n, type_ in enumerate(_NAMES, 1)]
 _PAYMENT = [_told("payment", 1, "payment-requested", FEE), _told("payment", 2, "fee-paid", FEE)]
-_ABOUT = ["intake-1", "payment-1", "payment-2", "intake-2"]
+_ABOUT = ["intake-1", "payment-1", "payment-2", "intake-2", "intake-3"]
 _EVENTS = [*_INTAKE, *_PAYMENT, *(_notice(n, about) for n, about in enumerate(_ABOUT, 1))]
 SOUND = Evidence(
     accepted={"d1": "H02-1"},
@@ -67,8 +67,8 @@ SPOILT: list[tuple[str, Callable[[], Evidence]]] = [
     ("0 requests, 1 charges, 0 FeePaid", lambda: replace(SOUND, charges=[Charge("d1r1", 8000), Charge("x", 1)])),
     ("payment was requested 2 times",
      lambda: _everywhere([*_EVENTS, _told("payment", 3, "payment-requested", {**FEE, "reference": "d1r2"})])),
-    ("no notice about DossierAccepted", lambda: _everywhere([*_EVENTS[:-1], _notice(4, "intake-9")])),
-    ("2 notices about", lambda: _everywhere([*_EVENTS, _notice(5, "intake-2")])),
+    ("no notice about DossierAccepted", lambda: _everywhere([*_EVENTS[:-2], _notice(4, "intake-9"), _EVENTS[-1]])),
+    ("2 notices about", lambda: _everywhere([*_EVENTS, _notice(6, "intake-2")])),
     ("NoticeSent without a mail", lambda: replace(SOUND, mails=SOUND.mails[1:])),
     ("a mail that no NoticeSent tells of", lambda: replace(SOUND, mails=[*SOUND.mails, Mail("<x>", AT)])),
     ("without a kill between 250 and commit", lambda: replace(SOUND, mails=[*SOUND.mails, Mail("<intake-1>", LATER)])),
@@ -79,7 +79,7 @@ SPOILT: list[tuple[str, Callable[[], Evidence]]] = [
 def test_of_sound_evidence_the_oracle_says_nothing() -> None:
     verdict = judge(SOUND)
     assert verdict.faults == []
-    assert (verdict.events, verdict.repeats, verdict.charges, verdict.notices) == (9, 0, 1, 4)
+    assert (verdict.events, verdict.repeats, verdict.charges, verdict.notices) == (10, 0, 1, 5)
 
 
 @pytest.mark.parametrize(("fault", "spoil"), SPOILT, ids=[fault for fault, _ in SPOILT])

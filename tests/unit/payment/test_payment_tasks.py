@@ -38,8 +38,11 @@ async def test_a_group_that_the_law_favours_pays_nothing_and_the_outcome_does_no
     assert "orphan" not in found.model_dump_json()
 
 
-async def test_a_group_that_no_rule_of_the_procedure_knows_changes_nothing() -> None:
-    assert await assess_fee(LAW, HERE, _job("poor-household")) == await assess_fee(LAW, HERE, _job())
+async def test_a_group_that_no_rule_of_the_procedure_knows_changes_nothing_and_the_event_says_why() -> None:
+    claimed, plain = await assess_fee(LAW, HERE, _job("poor-household")), await assess_fee(LAW, HERE, _job())
+    assert isinstance(claimed, FeeFound) and isinstance(plain, FeeFound)  # noqa: PT018 - narrows both
+    assert claimed.fee == plain.fee.model_copy(update={"claim_unmet": "not-listed"})
+    assert "poor-household" not in claimed.model_dump_json()
 
 
 async def test_a_claim_whose_key_was_destroyed_is_an_outcome_and_one_that_is_not_here_waits() -> None:
