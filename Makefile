@@ -14,7 +14,7 @@ typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 CHAOS = $(call typed,SEED,seed) $(call typed,N,dossiers) $(call typed,KILLS,kills) $(call typed,REPLICAS,replicas) $(call typed,ONLY,only)
 
-.PHONY: help setup doctor demo run test up down test-compose bench bench-peers sabotage lint format types unit contract architecture secured integration e2e bad-input kills chaos cluster lock clean
+.PHONY: help setup doctor demo run test up down test-compose bench bench-peers sabotage lint format types unit contract architecture alerts secured integration e2e bad-input kills chaos cluster lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,12 +28,9 @@ setup: .venv/.installed $(LIBS)/.complete ## Make .venv (hash-pinned packages) a
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(LIBS)/.complete: deploy/kafka/pom.xml
-	@command -v mvn >/dev/null || { echo "setup: Maven is missing: apt-get install default-jre-headless maven"; exit 1; }
+$(LIBS)/.complete: deploy/kafka/jars.lock | .venv/.installed
 	@echo "setup: Kafka's jars into $(LIBS) (55 MB)"
-	@rm -rf $(LIBS).new && mkdir -p $(LIBS).new
-	@mvn -B -q -C -Dstyle.color=never -f deploy/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(LIBS).new 2>&1 | sed 's/\x1b\[[0-9;]*m//g; /^$$/d'
-	@touch $(LIBS).new/.complete && rm -rf $(LIBS) && mv $(LIBS).new $(LIBS)
+	@$(PY) -m deploy.kafka.jars fetch
 
 doctor: ## Say what is missing on this machine and how to mend it
 	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m deploy.local doctor
@@ -44,7 +41,7 @@ demo: setup ## Carry dossiers through all five services and audit them (N= INPUT
 run: setup ## The same services, staying up, with their addresses printed
 	@$(PY) -m deploy.demo --stay $(DEMO)
 
-test: setup ## Every floor: lint, types, unit, contract, architecture, secured, integration, e2e, bad-input, kills
+test: setup ## Every floor: lint, types, unit, contract, architecture, alerts, secured, integration, e2e, bad-input, kills
 	@$(PY) -m tests.floors
 
 bench: setup ## How fast it is: every figure three times, on a quiet machine (about an hour); build/bench.md, .json, .svg
@@ -74,7 +71,7 @@ bench-peers: setup .local/bench/venv/.installed ## Our consumer beside Faust, Fa
 chaos: setup ## Faults of every kind under load, for half an hour (SEED= N= KILLS= REPLICAS= ONLY=)
 	@$(PY) -m tests.chaos $(CHAOS)
 
-lint types unit contract architecture secured integration e2e bad-input kills cluster: setup
+lint types unit contract architecture alerts secured integration e2e bad-input kills cluster: setup
 	@$(PY) -m tests.floors $@
 
 lint: ## Only ruff
@@ -82,6 +79,7 @@ types: ## Only mypy --strict
 unit: ## Only this floor of tests
 contract: ## Only this floor of tests
 architecture: ## Only this floor of tests
+alerts: ## Only this floor of tests (promtool)
 secured: ## Only this floor of tests
 integration: ## Only this floor of tests
 e2e: ## Only this floor of tests
@@ -92,10 +90,11 @@ cluster: ## Three brokers, of which one dies; no part of `make test`
 format: setup ## Format and mend what ruff can mend
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
 
-lock: setup ## Pin requirements/*.in anew, with hashes (UPGRADE=1 takes newer versions)
+lock: .venv/.installed ## Pin requirements/*.in and Kafka's jars anew, with hashes (UPGRADE=1 takes newer packages)
 	@test -x .local/lock/bin/pip-compile || { $(PYTHON) -m venv .local/lock && .local/lock/bin/pip install --quiet pip-tools; }
 	@cd requirements && for name in runtime tools dev bench; do ../.local/lock/bin/pip-compile --quiet $(if $(UPGRADE),--upgrade) \
 	  --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-header -o $$name.txt $$name.in; done
+	@$(PY) -m deploy.kafka.jars lock
 
 clean: ## Remove what demos, runs and tests left; packages and jars stay
 	@$(if $(wildcard $(PY)),$(PY) -m deploy.local wipe)

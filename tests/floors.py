@@ -2,7 +2,7 @@
 
 `python -m tests.floors` runs all but `cluster`, `python -m tests.floors unit contract` only these. A floor without a
 test is an error, so that a renamed folder cannot pass unseen; only a floor whose folder is absent is left out, and says
-so.
+so. So is one whose program this machine lacks (`_PROGRAMS`); where CI is set, that is a failure.
 
 Two run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: the longest first,
 and whoever has ended takes the next. The first one prints as it goes, each other what it said when it has ended.
@@ -11,6 +11,8 @@ A floor that takes longer than `_SECONDS` is told to stop as by Ctrl-C, and ende
 not; the test that ran is named.
 """
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,11 +100,21 @@ def _tests(floor: str, apart: bool) -> Outcome:
     folder = ROOT / "tests" / _FOLDERS.get(floor, floor)
     if not folder.is_dir():
         return Outcome(floor, 0, 0, 0, 0.0, "absent")
+    if lacking := _lacking(floor):
+        return Outcome(floor, 0, int("CI" in os.environ), 0, 0.0, lacking)
     with tempfile.TemporaryDirectory() as scratch:
         results, running = Path(scratch) / "results.xml", Path(scratch) / "running"
         status, seconds = _process(_pytest(folder, results, running), floor if apart else None)
         outcome = _outcome(floor, status, seconds, results)
         return _late(outcome, running) if status == _LATE else outcome
+
+
+def _lacking(floor: str) -> str:
+    """Why this machine cannot run `floor`; nothing if it can."""
+    program, package = _PROGRAMS.get(floor, ("", ""))
+    if not program or shutil.which(program):
+        return ""
+    return f"left out: {program} is not installed (apt-get install {package})"
 
 
 def _pytest(folder: Path, results: Path, running: Path) -> Sequence[str]:
@@ -186,14 +198,28 @@ _FLOORS: Mapping[str, Run] = {
     "lint": _check("ruff", "check", "."),
     "types": _check("mypy"),
     **dict.fromkeys(
-        ("unit", "contract", "architecture", "secured", "integration", "e2e", "bad-input", "kills", "cluster"), _tests
+        (
+            "unit",
+            "contract",
+            "architecture",
+            "alerts",
+            "secured",
+            "integration",
+            "e2e",
+            "bad-input",
+            "kills",
+            "cluster",
+        ),
+        _tests,
     ),
 }
 _FOLDERS = {"e2e": "e2e/proofs", "bad-input": "e2e/bad_input", "kills": "chaos"}
 """Where a floor lies, if not in the folder of its name."""
+_PROGRAMS = {"alerts": ("promtool", "prometheus")}
+"""What a floor needs that `make setup` does not bring: the program, and Debian's package of it."""
 _LONG = ("integration", "e2e")
 _LONGEST_FIRST = (
-    "e2e", "integration", "kills", "bad-input", "secured", "unit", "contract", "types", "architecture", "lint",
+    "e2e", "integration", "kills", "bad-input", "secured", "unit", "alerts", "contract", "types", "architecture", "lint",
     "cluster",
 )  # fmt: skip
 _ASKED_FOR = {"cluster"}

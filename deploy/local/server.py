@@ -138,7 +138,8 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=output or log,
                 stderr=subprocess.STDOUT,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
+                # Not C: Java would read the letters of a path such as `hồ-sơ` as question marks.
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
                 cwd=self.home,
                 start_new_session=True,
             )

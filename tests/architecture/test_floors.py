@@ -3,6 +3,7 @@
 import os
 import select
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,3 +96,17 @@ def test_a_check_that_does_not_end_has_failed_and_says_why(tmp_path: Path, monke
     monkeypatch.setattr(floors, "ROOT", tmp_path)
     outcome = floors._check("endless")("some", True)
     assert (outcome.passed, outcome.failed, outcome.note) == (0, 1, "ended after 900 s")
+
+
+@pytest.mark.parametrize(("surroundings", "failed"), [({}, 0), ({"CI": "true"}, 1)])
+def test_a_floor_whose_program_is_missing_is_left_out_and_named_but_not_in_ci(
+    surroundings: dict[str, str], failed: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tests.floors", "alerts"]
+    environment = {"PATH": str(tmp_path), **surroundings}
+    told = subprocess.run(
+        command, cwd=floors.ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "left out: promtool is not installed (apt-get install prometheus)" in told.stdout
+    assert f"0 passed, {failed} failed" in told.stdout
+    assert told.returncode == failed

@@ -44,7 +44,7 @@ def test_where_everything_is_there_it_says_so_and_ends_with_0() -> None:
     assert ended.returncode == (1 if missing else 0)
     assert ended.stdout.splitlines()[-1] == (f"{len(missing)} to mend" if missing else "nothing is missing")
     assert set(said) == {
-        "python", "venv", "make", "promtool", "packages", "java", "maven", "kafka", "postgresql", "user", "disk",
+        "python", "venv", "make", "promtool", "packages", "java", "kafka", "postgresql", "user", "disk",
         "memory", "ports",
     }  # fmt: skip
     assert KAFKA_VERSION in said["kafka"][1]
@@ -54,16 +54,26 @@ def test_with_an_empty_path_it_names_what_to_install_and_ends_with_1() -> None:
     ended = typed({"PATH": ""})
     assert (ended.returncode, ended.stderr) == (1, "")
     said = lines_of(ended.stdout)
-    fine, line = said["java"]
-    assert not fine
-    assert "none on the path, none in JAVA_HOME" in line
-    assert "-> apt-get install default-jre-headless (Java 17 or newer)" in line
     assert ended.stdout.splitlines()[-1].endswith(" to mend")
     assert not said["make"][0] and "-> apt-get install make" in said["make"][1]
     if os.geteuid() == 0:
         assert not said["user"][0]
         assert "apt-get install util-linux (setpriv)" in said["user"][1]
-    assert said["python"][0] and said["postgresql"][0], "what lies in the checkout needs no path"
+    assert said["promtool"][0] and "leaves the floor `alerts` out" in said["promtool"][1], "nobody must have it"
+    assert all(said[name][0] for name in ("python", "java", "postgresql")), "what lies in the checkout needs no path"
+
+
+def test_a_java_of_ones_own_is_named_by_a_setting_and_must_be_one(tmp_path: Path) -> None:
+    own = tmp_path / "java"
+    for answer, found in (("8.0.1", "Java 8"), ("17.0.2", "Java 17"), (None, f"none at {own}")):
+        own.unlink(missing_ok=True)
+        if answer:
+            own.write_text(f"#!/bin/sh\necho 'openjdk version \"{answer}\"' >&2\n")
+            own.chmod(0o755)
+        fine, line = lines_of(typed({"PATH": os.environ["PATH"], "DOSSIER_JAVA": str(own)}).stdout)["java"]
+        assert found in line
+        assert fine == (answer == "17.0.2")
+        assert fine or "-> unset DOSSIER_JAVA, or name a Java 17 or newer with it" in line
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
@@ -93,7 +103,6 @@ def test_a_checkout_without_set_up_is_told_to_make_it(tmp_path: Path, monkeypatc
     found = lines_of("\n".join(said))
     for name in ("packages", "kafka", "postgresql"):
         assert not found[name][0] and "-> run `make setup`" in found[name][1], found[name]
-    assert "-> apt-get install maven" in found["maven"][1], "the jars are not here, so Maven is needed"
 
 
 def test_every_finding_that_is_not_fine_is_counted_and_has_its_remedy() -> None:

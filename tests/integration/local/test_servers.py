@@ -13,8 +13,10 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from deploy.local.ground import Ground, wipe
+from deploy.kafka.topics import is_ready
+from deploy.local.ground import External, Ground, wipe
 from deploy.local.kafka import LocalKafka
+from deploy.local.machine import LIBS
 from deploy.local.ports import free_port
 from deploy.local.postgres import LocalPostgres
 from deploy.local.server import GroundError
@@ -137,6 +139,18 @@ async def test_both_servers_die_with_a_parent_that_is_killed(tmp_path: Path) -> 
         return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in families)
 
     await until(all_gone, seconds=60, what="the servers to die")
+
+
+async def test_servers_run_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "hồ sơ cũ, của Ð'Ắk (50%) \\u0041 #1"
+    folder.mkdir()
+    (folder / "libs").symlink_to(LIBS, target_is_directory=True)
+    async with Ground(folder / "ground", External(), units=(), libs=folder / "libs", secured=True) as ground:
+        assert ground.kafka is not None
+        assert ground.kafka.admin is not None
+        assert await is_ready(ground.bootstrap_servers, ground.kafka.admin)
+        assert (ground.kafka.home / "data" / "meta.properties").exists()
+        assert await _series(ground, "INSERT INTO numbers VALUES ('there', 1) RETURNING series") == ["there"]
 
 
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path, postgres: LocalPostgres) -> None:

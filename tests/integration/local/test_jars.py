@@ -1,0 +1,112 @@
+"""Kafka's jars: what is not the pinned one is never used, and what cannot be had is told in a sentence."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from deploy.kafka.jars import ROOTS, Jar, JarsError, fetch, pinned
+from deploy.local.machine import JAR, LIBS, ROOT
+
+PLACE = "vn/made/up/one/1.0/one-1.0.jar"
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing: the test is not about who asked."""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Maven repository on this machine, named in the user's settings file; nobody else's copies."""
+    folder = tmp_path / "repository"
+    (folder / PLACE).parent.mkdir(parents=True)
+    (folder / PLACE).write_bytes(b"a jar")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    (tmp_path / ".config").mkdir()
+    (tmp_path / ".config" / "jgo.conf").write_text(
+        f"[repositories]\ncentral = http://127.0.0.1:{server.server_address[1]}\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("M2_REPO", raising=False)
+    yield folder
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def libs(tmp_path: Path) -> Path:
+    """A folder of jars as an earlier set-up left it."""
+    folder = tmp_path / "libs"
+    folder.mkdir()
+    (folder / "old.jar").touch()
+    return folder
+
+
+def _jar(content: bytes) -> Jar:
+    return Jar("vn.made.up:one:1.0", hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_jar_comes_from_the_users_own_repository(libs: Path) -> None:
+    fetch([_jar(b"a jar")], libs)
+    assert sorted(file.name for file in libs.iterdir()) == [".complete", "one-1.0.jar"]
+    assert (libs / "one-1.0.jar").read_bytes() == b"a jar"
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_jar_that_is_not_the_pinned_one_is_named_and_nothing_is_changed(libs: Path) -> None:
+    with pytest.raises(JarsError, match=r"vn\.made\.up:one:1\.0: what came is not what jars\.lock pins"):
+        fetch([_jar(b"another jar")], libs)
+    assert [file.name for file in libs.iterdir()] == ["old.jar"]
+
+
+def test_a_jar_that_nobody_has_is_named(repository: Path, libs: Path) -> None:
+    (repository / PLACE).unlink()
+    with pytest.raises(JarsError, match=r"one:1\.0 cannot be had .*jgo\.conf"):
+        fetch([_jar(b"a jar")], libs)
+    assert [file.name for file in libs.iterdir()] == ["old.jar"]
+
+
+@pytest.mark.parametrize(("kept", "comes"), [(b"a jar", b"a jar"), (b"broken", b"a jar")])
+def test_a_copy_of_mavens_is_used_where_it_is_the_pinned_one(
+    kept: bytes, comes: bytes, repository: Path, libs: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / ".m2" / "repository" / PLACE
+    own.parent.mkdir(parents=True)
+    own.write_bytes(kept)
+    if kept == comes:
+        (repository / PLACE).unlink()
+    fetch([_jar(b"a jar")], libs)
+    assert (libs / "one-1.0.jar").read_bytes() == comes
+    assert own.read_bytes() == kept, "somebody else's folder is left as it is"
+
+
+def test_what_is_pinned_holds_all_roots_and_is_what_was_fetched() -> None:
+    jars = {jar.coordinate: jar for jar in pinned()}
+    assert set(ROOTS) <= set(jars)
+    assert JAR in {jar.file for jar in jars.values()}
+    for jar in jars.values():
+        assert hashlib.sha256((LIBS / jar.file).read_bytes()).hexdigest() == jar.sha256, jar
+
+
+def test_without_a_network_it_says_so_and_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / ".config").mkdir()
+    (tmp_path / ".config" / "jgo.conf").write_text("[repositories]\ncentral = http://127.0.0.1:9\n")
+    script = "import sys, deploy.kafka.jars as j; j.LIBS = j.Path('libs'); sys.exit(j.main(['fetch']))"
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert told.returncode == 1
+    assert "is there a network?" in told.stderr
+    assert "Traceback" not in told.stderr
