@@ -193,14 +193,16 @@ class Worker:
     async def _claim(self, rooms: Mapping[str | None, int]) -> Sequence[asyncpg.Record]:
         groups = self._groups()
         kinds = [(kind, n, room) for n, (of, room) in enumerate(rooms.items()) for kind in groups[of]]
+        # = ANY (ARRAY(…)) and not IN (…): a join could walk all tasks, and is planned so while there are none.
         return await self.pool.fetch(
             """UPDATE tasks SET claim = $1, claimed_by = $3, attempts = attempts + 1,
                                 run_at = now() + make_interval(secs => $2)
-               WHERE id IN (SELECT due.id
-                            FROM (SELECT n, room, array_agg(kind) AS kinds
-                                  FROM unnest($4::text[], $5::int[], $6::int[]) AS k(kind, n, room) GROUP BY n, room) g
-                            CROSS JOIN LATERAL (SELECT id FROM tasks WHERE run_at <= now() AND kind = ANY(g.kinds)
-                                                ORDER BY run_at LIMIT g.room FOR UPDATE SKIP LOCKED) due)
+               WHERE id = ANY (ARRAY(
+                   SELECT due.id
+                   FROM (SELECT n, room, array_agg(kind) AS kinds
+                         FROM unnest($4::text[], $5::int[], $6::int[]) AS k(kind, n, room) GROUP BY n, room) g
+                   CROSS JOIN LATERAL (SELECT id FROM tasks WHERE run_at <= now() AND kind = ANY(g.kinds)
+                                       ORDER BY run_at LIMIT g.room FOR UPDATE SKIP LOCKED) due))
                RETURNING id, kind, dossier_id, payload, attempts, claim, enqueued_at""",
             uuid4(),
             self.lease_s,
