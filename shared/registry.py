@@ -122,6 +122,11 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Sửa mọi tham số được kê; `cursor` là `next` của trang trước.",
             "Mend every parameter listed; `cursor` is the `next` of the page before.",
         ),
+        "DOS-INT-400": _refused(
+            400, "Phần đầu yêu cầu không đúng quy tắc", "The head of the request is malformed",
+            "Gửi mỗi trường một lần, Host đúng một lần (RFC 9112).",
+            "Send each field once, and Host exactly once (RFC 9112).",
+        ),
         "DOS-INT-404": _refused(
             404, "Không tìm thấy", "Not found", "Kiểm tra địa chỉ và token.", "Check the address and the token."
         ),
@@ -131,6 +136,13 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "DOS-INT-408": _refused(
             408, "Nội dung đến quá chậm", "The body came too slowly",
             "Gửi lại với cùng khóa.", "Repeat with the same key.",
+        ),
+        "DOS-INT-414": _refused(
+            414, "Địa chỉ quá dài", "The address is too long", "Không quá 8 KiB.", "Stay below 8 KiB."
+        ),
+        "DOS-INT-431": _refused(
+            431, "Phần đầu yêu cầu quá lớn", "The head of the request is too large",
+            "Không quá 64 KiB và 100 trường.", "Stay below 64 KiB and 100 fields.",
         ),
         "DOS-INT-500": Code(
             Failure.BUG, 500, Text("Lỗi hệ thống", "Internal error"),

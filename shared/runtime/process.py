@@ -19,6 +19,7 @@ from fastapi import APIRouter, FastAPI
 from shared.errors import Misconfigured
 from shared.runtime import crash
 from shared.runtime.consumer import KafkaConsumer
+from shared.runtime.crowd import networks
 from shared.runtime.ending import EX_SOFTWARE, trace_only
 from shared.runtime.garbage import spare_the_collector
 from shared.runtime.gauges import Gauges
@@ -36,6 +37,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 EX_USAGE = 2
+PROBERS = 64
+"""Connections to the probes' port at once."""
 
 
 def application(runtime: Runtime, routes: APIRouter) -> FastAPI:
@@ -115,7 +118,9 @@ class _Listener:
 
 def _probes(runtime: Runtime, health: Health) -> _Listener:
     settings = runtime.settings
-    server = http_server(probes(runtime, health), settings.probe_host, settings.probe_port, 1)
+    server = http_server(
+        probes(runtime, health), settings.probe_host, settings.probe_port, 1, places=PROBERS, each=PROBERS
+    )
     return _Listener(server, listening(settings.probe_host, settings.probe_port, "PROBE"))
 
 
@@ -126,8 +131,15 @@ def _door(runtime: Runtime) -> Mapping[str, _Listener]:
         return {}
     host, port = settings.http_host, settings.http_port
     # The other half of the time to drain is for all that comes after the last request.
-    server = http_server(application(runtime, api(runtime.resources)), host, port, int(settings.drain_s / 2))
+    server = http_server(
+        application(runtime, api(runtime.resources)), host, port, int(settings.drain_s / 2), settings.http_idle_s,
+        settings.http_connections, trusted=networks(settings.trusted_proxies), refused=partial(_refused, runtime),
+    )  # fmt: skip
     return {"http": _Listener(server, listening(host, port))}
+
+
+def _refused(runtime: Runtime, status: int) -> None:
+    runtime.metrics.http_requests.labels("unknown", "unknown", status).inc()
 
 
 def _start(runtime: Runtime, health: Health, listeners: Mapping[str, _Listener]) -> None:

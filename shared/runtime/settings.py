@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.errors import Misconfigured
 from shared.forms import form_faults
 from shared.runtime.crash import POINTS
+from shared.runtime.crowd import networks
 from shared.runtime.http import Client, Clients
 from shared.runtime.kafka import Broker, Login
 from shared.runtime.sealing import Kek, Keks, derived
@@ -153,6 +154,15 @@ class DoorSettings(Settings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(ge=1, le=65535)
+    http_connections: int = Field(256, ge=1, le=2000, description="from one address that is no trusted proxy's")
+    http_idle_s: int = Field(30, ge=1, le=3600)
+    trusted_proxies: str = Field("", description="addresses and networks of our own reverse proxies, by commas")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, told: str) -> str:
+        networks(told)  # raises ValueError
+        return told
 
     @field_validator("http_port")
     @classmethod

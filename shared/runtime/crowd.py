@@ -1,0 +1,108 @@
+"""Who is connected to a door, and who must make room: a connection that is idle costs nobody else a place."""
+
+import resource
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+PLACES = 2000
+"""Connections at once to one door; fewer where the process may not open so many files."""
+SPARE_FILES = 256
+"""Files that are not for connections at the door: database, brokers, probes, logs."""
+
+Network = IPv4Network | IPv6Network
+
+
+def room(wanted: int) -> int:
+    """How many of these connections there is room for, once the process has taken all the files that it may have
+    (setrlimit).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, max(SPARE_FILES, hard - SPARE_FILES))
+
+
+def networks(told: str) -> tuple[Network, ...]:
+    """The networks and addresses of a list by commas. Raises ValueError."""
+    return tuple(ip_network(one.strip()) for one in told.split(",") if one.strip())
+
+
+def address_of(peer: object) -> str:
+    """The address whose connections and requests are counted together, of a socket's peer or of a text: of IPv6 the
+    first 64 bits, which one customer has whole. Whatever is no address is itself.
+    """
+    host = str(peer[0]) if isinstance(peer, tuple) and peer else str(peer or "")
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address) >> 64 << 64, 64)).network_address)
+
+
+def within(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether the address lies in one of these networks."""
+    try:
+        return bool(networks) and any(ip_address(address) in one for one in networks)
+    except ValueError:
+        return False
+
+
+class Crowd:
+    """The connections of one door: `places` in all, `each` from one address, save from `trusted` networks (the
+    reverse proxies), whose connections are those of many people.
+
+    A connection rests while no request is under way on it. Where there is no room left, the one that has rested for
+    longest goes: of the same address if that has its share, else of the address that has the most.
+    """
+
+    def __init__(self, places: int, each: int, trusted: tuple[Network, ...] = ()) -> None:
+        self._places = places
+        self._each = each
+        self._trusted = trusted
+        self._taken = 0
+        self._count: Counter[str] = Counter()
+        self._resting: dict[str, dict[object, Callable[[], None]]] = {}
+
+    def enter(self, address: str) -> bool:
+        """Take a place; False if there is none, even by sending a resting connection away."""
+        if self._count[address] >= self._each and not within(address, self._trusted) and not self._send_away(address):
+            return False
+        if self._taken >= self._places and not self._send_away_any():
+            return False
+        self._count[address] += 1
+        self._taken += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """Give the place back."""
+        self._taken -= 1
+        self._count[address] -= 1
+        if not self._count[address]:
+            del self._count[address]
+
+    def rests(self, address: str, who: object, leave: Callable[[], None]) -> None:
+        """No request is under way on `who`: `leave` may be called, which gives the place back at once."""
+        self._resting.setdefault(address, {})[who] = leave
+
+    def works(self, address: str, who: object) -> None:
+        """A request is under way on `who`, or it has left."""
+        resting = self._resting.get(address)
+        if resting is not None and resting.pop(who, None) is not None and not resting:
+            del self._resting[address]
+
+    def _send_away(self, address: str) -> bool:
+        resting = self._resting.get(address)
+        if not resting:
+            return False
+        who, leave = next(iter(resting.items()))
+        self.works(address, who)
+        leave()
+        return True
+
+    def _send_away_any(self) -> bool:
+        return bool(self._resting) and self._send_away(max(self._resting, key=self._count.__getitem__))

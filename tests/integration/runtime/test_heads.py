@@ -1,0 +1,136 @@
+"""What comes before a request is understood has limits: beyond them it is answered, thrown away and kept nowhere."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, repeat
+
+import pytest
+
+from tests.integration.runtime.desk import HALF, HEAD, PATIENCE_S, REST, Desk, desk, rest_of
+
+LINE = b"POST / HTTP/1.1\r\n"
+HOST = b"host: desk\r\n"
+MB = 1024 * 1024
+CHUNKED = HEAD.replace(b"content-length: 12", b"transfer-encoding: chunked")
+LARGE, LONG, MALFORMED = (431, "DOS-INT-431"), (414, "DOS-INT-414"), (400, "DOS-INT-400")
+
+
+def endless(first: bytes, piece: bytes, size: int = 20 * MB) -> Iterator[bytes]:
+    """`first` and then the same piece again and again."""
+    return chain([first], repeat(piece * (64 * 1024 // len(piece)), size // (64 * 1024)))
+
+
+HEADS: Mapping[str, tuple[Callable[[], Iterator[bytes]], tuple[int, str]]] = {
+    "one value without an end": (lambda: endless(LINE + HOST + b"x: ", b"v"), LARGE),
+    "one name without an end": (lambda: endless(LINE + HOST, b"n"), LARGE),
+    "lines without an end": (lambda: endless(LINE + HOST, b"a: b\r\n"), LARGE),
+    "lines of one name": (lambda: endless(LINE + HOST, b"cookie: b\r\n"), LARGE),
+    "a folded line without an end": (lambda: endless(LINE + HOST + b"x: a\r\n", b" b\r\n"), MALFORMED),
+    "101 fields": (lambda: iter([LINE + HOST + b"a: b\r\n" * 100 + b"\r\n"]), LARGE),
+    "a target without an end": (lambda: endless(b"POST /", b"p"), LONG),
+    "a query of 9 KiB": (lambda: iter([b"POST /?" + b"q" * 9 * 1024 + b" HTTP/1.1\r\n" + HOST + b"\r\n"]), LONG),
+    "a method without an end": (lambda: endless(b"", b"P"), MALFORMED),
+    "no HTTP at all": (lambda: endless(b"\x16\x03\x01", b"\x00"), MALFORMED),
+    "two lengths": (lambda: iter([HEAD.replace(b"\r\n\r\n", b"\r\ncontent-length: 13\r\n\r\n")]), MALFORMED),
+    "a length and chunks": (lambda: iter([CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\n")]), MALFORMED),
+    "a null in a value": (lambda: iter([LINE + HOST + b"x: \x00\r\n\r\n"]), MALFORMED),
+}
+
+
+async def sent(server: Desk, pieces: Iterator[bytes]) -> bytes:
+    """The answer to a client who sends everything before it reads. Raises ConnectionError if it is reset."""
+    reader, writer = await server.connected(b"")
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        writer.write_eof()
+        return await asyncio.wait_for(reader.read(), PATIENCE_S)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("name", HEADS)
+async def test_a_head_beyond_the_limits_is_told_so_and_the_client_can_read_it(name: str) -> None:
+    pieces, (status, code) = HEADS[name]
+    async with desk() as server:
+        head, _, body = (await sent(server, pieces())).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\ncontent-type: application/problem+json" in head and b"\r\nconnection: close" in head
+    assert (json.loads(body)["status"], json.loads(body)["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(("size", "answer"), [(64 * 1024, b"HTTP/1.1 200 "), (64 * 1024 + 1, b"HTTP/1.1 431 ")])
+async def test_the_limit_is_64_kib_to_the_byte(size: int, answer: bytes) -> None:
+    longer = HEAD.replace(b"\r\n\r\n", b"\r\nx: \r\n\r\n")
+    whole = longer.replace(b"x: ", b"x: " + b"v" * (size - len(longer)))
+    async with desk() as server:
+        assert (await sent(server, iter([whole, HALF + REST]))).startswith(answer)
+
+
+async def test_100_fields_are_taken() -> None:
+    async with desk() as server:
+        more = b"\r\na: b" * (100 - HEAD.count(b": "))
+        assert (await sent(server, iter([HEAD.replace(b"\r\n\r\n", more + b"\r\n\r\n", 1), HALF + REST]))).startswith(
+            b"HTTP/1.1 200 "
+        )
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(lambda: endless(b'c\r\n{"half": 1 }\r\n0\r\n', b"a: b\r\n"), id="trailers"),
+        pytest.param(lambda: endless(b'c\r\n{"half": 1 }\r\n0\r\nx: ', b"v"), id="one trailer"),
+        pytest.param(lambda: endless(b"c;x=", b"v"), id="a chunk's extension"),
+    ],
+)
+async def test_what_frames_a_body_has_the_same_limit(rest: Callable[[], Iterator[bytes]]) -> None:
+    async with desk() as server:
+        reader, writer = await server.connected(CHUNKED)
+        with pytest.raises(ConnectionError):
+            for piece in rest():
+                writer.write(piece)
+                await writer.drain()
+        assert b"HTTP/1.1 200" not in await rest_of(reader)
+        writer.close()
+
+
+async def test_a_field_in_the_trailers_is_not_one_of_the_head() -> None:
+    keyless = CHUNKED.replace(b"idempotency-key: k\r\n", b"")
+    async with desk() as server:
+        answer = await sent(server, iter([keyless, b"c\r\n", HALF + REST, b"\r\n0\r\nidempotency-key: k\r\n\r\n"]))
+    assert b"HTTP/1.1 200 " in answer
+    assert b"x-keyless: 1" in answer
+
+
+@pytest.mark.parametrize("start", [b"POST /", LINE + HOST, LINE + HOST + b"x: "])
+async def test_a_head_that_drips_has_its_time(start: bytes) -> None:
+    async with desk(idle_s=1) as server:
+        reader, writer = await server.connected(start)
+        ended = asyncio.create_task(rest_of(reader))
+        while not ended.done():
+            writer.write(b"a")
+            await asyncio.wait([ended], timeout=0.2)
+        assert ended.result() == b""
+        writer.close()
+
+
+async def test_more_requests_behind_one_another_than_there_is_room_for_end_the_connection() -> None:
+    async with desk() as server:
+        reader, writer = await server.connected(HEAD + HALF)
+        await asyncio.wait_for(server.reading.wait(), PATIENCE_S)
+        writer.write(REST + (HEAD + HALF + REST) * 40)
+        assert (await rest_of(reader)).count(b"HTTP/1.1 200 ") < 40
+        writer.close()
+
+
+async def test_others_are_served_while_one_sends_a_head_without_an_end() -> None:
+    async with desk() as server:
+        flood = asyncio.create_task(sent(server, endless(LINE + HOST + b"x: ", b"v", 200 * MB)))
+        for _ in range(20):
+            reader, writer = await server.connected(HEAD + HALF + REST)
+            assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+        flood.cancel()
+        await asyncio.gather(flood, return_exceptions=True)
