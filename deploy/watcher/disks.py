@@ -45,6 +45,7 @@ class Disks:
             if code:
                 raise for_code(code)("disks")
         self._show(_folders(told))
+        self.metrics.disks_seen.set_to_current_time()
 
     def _show(self, folders: Sequence[Any]) -> None:
         sizes: Counter[str] = Counter()

@@ -21,6 +21,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         # Before the first has arrived it is as old as the watcher: one that never sees any must be noticed too.
         self._since = self.clock()
+        started = Gauge("dossier_start_timestamp_seconds", "When this process began", registry=self.registry)
+        started.set_to_current_time()
         age = Gauge(
             "dossier_synthetic_age_seconds",
             "Since the last synthetic dossier went the whole way, or since the start",
@@ -47,6 +49,11 @@ class Metrics:
         self.topic_bytes = Gauge(
             "dossier_kafka_topic_bytes", "On all brokers' disks, every copy", ("topic",), registry=self.registry
         )
+        self.disks_seen = Gauge(
+            "dossier_kafka_disk_seen_timestamp_seconds", "When all brokers last told of their disks, or the start",
+            registry=self.registry,
+        )  # fmt: skip
+        self.disks_seen.set_to_current_time()
         self.kafka_usable = Gauge(
             "dossier_kafka_disk_usable_bytes", "Free on the broker's disk that has the least", registry=self.registry
         )

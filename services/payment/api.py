@@ -43,14 +43,17 @@ def _answer(code: str) -> dict[str, str]:
 class BankDoor:
     """Checks, commits and answers callbacks. Repeating one, in whatever order, changes nothing.
 
-    What is refused is no event: it is recorded by a log line with all that is needed to act on it (neither references
-    nor amounts are personal data), and counted by reason in `dossier_bank_reports_refused_total` (F6).
+    Each is counted by its answer in `dossier_bank_reports_total`. What is refused is no event: it is recorded by a log
+    line with all that is needed to act on it (neither references nor amounts are personal data), and counted by reason
+    in `dossier_bank_reports_refused_total` (F6).
     """
 
     def __init__(self, door: Door, metrics: Metrics, platform: PaymentPlatform) -> None:
         self.door = door
         self.metrics = metrics
         self.platform = platform
+        for code in _MESSAGES:
+            metrics.bank_reports.labels(code)
 
     async def ipn(self, request: Request) -> Response:
         """One callback. 200 with a RspCode in every foreseen case; the bank repeats what is not 00 or 02."""
@@ -64,17 +67,23 @@ class BankDoor:
 
     async def _commit(self, request: Request, report: ReportPayment) -> Response:
         try:
-            return await self.door.command(_asked(request, report), dossier_of(report.reference), report, request)
+            taken = await self.door.command(_asked(request, report), dossier_of(report.reference), report, request)
         except Refused as refused:
             answer, reason = _REFUSALS.get(refused.code, (FAULT, "other"))
             return self._refuse(answer, reason, error_code=refused.code, **refused.facts, **_told(report))
         except Unavailable as down:
             log.warning("bank-report-not-taken", why=str(down))
-            return json_response(_answer(FAULT))
+            return self._say(FAULT)
+        self.metrics.bank_reports.labels(CONFIRMED).inc()
+        return taken
 
     def _refuse(self, answer: str, reason: str, **about: object) -> Response:
         log.warning("bank-report-refused", reason=reason, rsp_code=answer, **about)
         self.metrics.bank_reports_refused.labels(reason).inc()
+        return self._say(answer)
+
+    def _say(self, answer: str) -> Response:
+        self.metrics.bank_reports.labels(answer).inc()
         return json_response(_answer(answer))
 
 

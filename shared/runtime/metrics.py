@@ -9,7 +9,12 @@ from typing import Generic, TypeVar, overload
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from shared.events.catalogue import SAID_BY
+
 M = TypeVar("M", bound=Counter | Gauge | Histogram)
+
+HANDLED = ("ok", "duplicate", "skipped", "dead_lettered", "parked")
+"""What may become of a message that is heard."""
 
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Seconds; the buckets that OpenTelemetry advises for messaging."""
@@ -74,9 +79,11 @@ class Metrics:
     behind = _gauge("store_behind_events", "Own events on the topic that the store lacks, 0 when whole")
     taken_back = _counter("events_taken_back", "Own events taken back from the topic after a restore")
     conflicts = _counter("conflicts", "Commits decided again because another writer was first")
+    bank_reports = _counter("bank_reports", "The bank's callbacks by the RspCode that they were answered", "outcome")
     bank_reports_refused = _counter(
         "bank_reports_refused", "Signed or unsigned callbacks of the bank that were refused; see the log", "reason"
     )
+    task_dependency = _gauge("task_dependency", "1, with the outside system that a task needs", "task", "dependency")
     circuit = _gauge("circuit_state", "0 closed, 1 half-open, 2 open", "dependency")
     dossiers = _gauge("dossiers", "Dossiers by status", "status")
     acceptance_overdue = _gauge("acceptance_overdue", "Dossiers whose acceptance limit passed unanswered")
@@ -85,6 +92,7 @@ class Metrics:
     loop_delay = _gauge("event_loop_delay_seconds", "How late the event loop woke, last check")
     pool_waiting = _gauge("db_pool_waiting", "Tasks that wait for a database connection")
     database_bytes = _gauge("database_bytes", "Size of the service's database on disk")
+    started = _gauge("start_timestamp_seconds", "When this process began")
     build = _gauge("build_info", "1, with the service's name", "service")
 
     def __init__(self, service: str) -> None:
@@ -94,3 +102,9 @@ class Metrics:
         rows = [row for row in vars(type(self)).values() if isinstance(row, _Row)]
         self.collectors = {row.name: row.make(self.registry) for row in rows}
         self.build.labels(service).set(1)
+        self.started.set_to_current_time()
+        # What begins with its first count has risen by nothing for whoever looks at how much it rises.
+        for event in SAID_BY.get(service, ()):
+            self.recorded.labels(event.TYPE)
+        for outcome in HANDLED:
+            self.handled.labels(outcome)

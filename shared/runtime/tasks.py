@@ -115,6 +115,7 @@ class Worker:
                 )
             if kind.dependency is not None:
                 self.breakers.setdefault(kind.dependency, Breaker(clock))
+                self.metrics.task_dependency.labels(name, kind.dependency).set(1)
 
     def wake(self) -> None:
         """Tasks were enqueued in this process."""

@@ -35,6 +35,8 @@ from tests.unit.payment.test_payment_platform import PLATFORM, signed
 
 ASKED = (dossier_submitted(), citizen_verified(), fee_assessed(), payment_requested())
 OTHER = f"{DOSSIER.hex}r2"
+REPORTS = "dossier_bank_reports_total"
+CODES = ("00", "01", "02", "04", "97", "99")
 
 
 @dataclass
@@ -79,12 +81,18 @@ class Bank:
         self.app = FastAPI()
         install(self.app, self.metrics)
         self.app.include_router(router(Door(Batcher(self.books.handle), b"k"), self.metrics, PLATFORM))
+        assert self.answered() == dict.fromkeys(CODES, 0), "each is there before the first, whose coming is seen so"
 
     async def call(self, query: Mapping[str, str], before: str = "") -> str:
         """The RspCode that a callback is answered; `before` stands before it, in the address that the bank has."""
         answer = await ask(self.app, "GET", "/v1/payments/vnpay/ipn", query=before + urlencode(query))
         assert answer.status == 200
         return str(answer.content["RspCode"])
+
+    def answered(self) -> Mapping[str, float]:
+        """How many callbacks were answered with each code."""
+        of = {code: self.metrics.registry.get_sample_value(REPORTS, {"outcome": code}) for code in CODES}
+        return {code: count for code, count in of.items() if count is not None}
 
     def refused(self, reason: str) -> float:
         """How many reports were refused for this reason."""
@@ -134,6 +142,7 @@ TABLE = (
 async def test_a_callback_has_its_answer_and_money_that_does_not_fit_is_recorded(row: Row, log_lines: LogLines) -> None:
     bank = Bank()
     assert await bank.call(signed(**row.changes)) == row.answer
+    assert bank.answered() == {**dict.fromkeys(CODES, 0), row.answer: 1}
     lines = [line for line in log_lines() if line["event"] == "bank-report-refused"]
     if row.reason is None:
         assert (lines, len(bank.books.said)) == ([], 1)
@@ -149,6 +158,7 @@ async def test_a_callback_has_its_answer_and_money_that_does_not_fit_is_recorded
 async def test_a_forged_callback_is_recorded_without_a_word_of_what_it_said(log_lines: LogLines) -> None:
     bank = Bank()
     assert await bank.call({**signed(), "vnp_SecureHash": "0" * 128}) == "97"
+    assert bank.answered()["97"] == 1
     assert bank.refused("signature") == 1
     (line,) = log_lines()
     assert (line["reason"], REFERENCE in str(line)) == ("signature", False)
@@ -168,6 +178,7 @@ async def test_a_failure_after_the_payment_is_already_recorded_and_counted_as_su
     bank = Bank()
     assert await bank.call(signed()) == "00"
     assert await bank.call(signed(vnp_ResponseCode="24", vnp_TransactionNo="14226119")) == "02"
+    assert bank.answered()["02"] == 1
     assert bank.refused("already-recorded") == 1
 
 
@@ -227,6 +238,6 @@ async def test_while_the_database_is_gone_the_bank_is_asked_to_repeat_and_nothin
     bank = Bank()
     bank.books.down = True
     assert await bank.call(signed()) == "99"
-    assert bank.refused("other") == 0
+    assert (bank.refused("other"), bank.answered()["99"]) == (0, 1)
     bank.books.down = False
     assert await bank.call(signed()) == "00"
