@@ -96,7 +96,8 @@ lock: .venv/.installed ## Pin requirements/*.in and Kafka's jars anew, with hash
 	  --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-header -o $$name.txt $$name.in; done
 	@$(PY) -m deploy.kafka.jars lock
 
-clean: ## Remove what demos, runs and tests left; packages and jars stay
+clean: ## Remove what demos, runs and tests left, secrets too, and say what; packages and jars stay
 	@$(if $(wildcard $(PY)),$(PY) -m deploy.local wipe)
+	@echo "removed what is there of build/, test and type caches, Python's compiled files; .venv and Kafka's jars stay"
 	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .local/kafka/server.* .local/ground.lock
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

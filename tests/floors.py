@@ -27,6 +27,8 @@ from xml.etree import ElementTree
 
 import psutil
 
+from shared.command import run_command
+
 ROOT = Path(__file__).resolve().parents[1]
 _PYTHON = sys.executable
 _SECONDS = 900
@@ -226,4 +228,4 @@ _ASKED_FOR = {"cluster"}
 """Runs only if it is named: its three brokers take a minute of both cores."""
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(lambda: main(sys.argv[1:]))

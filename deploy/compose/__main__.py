@@ -18,6 +18,7 @@ from pathlib import Path
 
 from deploy.local.machine import LOCAL, ROOT
 from deploy.secrets import Secrets
+from shared.command import run_command
 from shared.errors import Misconfigured
 from shared.law.loader import load_catalogue
 
@@ -136,4 +137,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(lambda: main(sys.argv[1:]))

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from deploy.kafka import provision as kafka
 from deploy.postgres.provision import Databases, provision
 from deploy.secrets import Secrets
+from shared.command import run_command
 from shared.errors import Misconfigured
 
 SECRETS = Path("/run/secrets")
@@ -43,4 +44,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

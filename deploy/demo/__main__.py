@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,12 +20,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deploy.demo import report
 from deploy.demo.asked import People, arguments, given
 from deploy.demo.players import IDENTITY, Desk, Played, Theatre, stubborn
+from deploy.demo.upkeep import keep_up
 from deploy.demo.watch import Watcher
 from deploy.kafka.acls import SUBSCRIBERS
 from deploy.local.ground import External, wipe
 from deploy.local.machine import LOCAL, ROOT
 from deploy.simulators.process import NotStarted
 from deploy.stack import DOORS, Stack
+from shared.command import INTERRUPTED, run_command
 from shared.errors import DossierError
 
 AT_ONCE = 64
@@ -47,19 +50,53 @@ def _free(one: Played) -> bool:
 
 def main() -> int:
     """Run what the command line asks for; exit code 0 only if every line given was good, every dossier ended as it
-    should and the audit is clean.
+    should and the audit is clean. Raises BrokenPipeError once nobody reads what it prints.
     """
+    asked = arguments(sys.argv[1:])
     try:
-        asked = arguments(sys.argv[1:])
-        return asyncio.run(_stay(asked) if asked.stay else _demo(asked))
+        return asyncio.run(_until_told(_stay(asked), 0) if asked.stay else _until_told(_demo(asked), INTERRUPTED))
+    except BrokenPipeError:
+        _tell("nobody reads this any more: everything that was started has been ended")
+        raise
     except (DossierError, NotStarted, OSError) as wrong:
-        Console(stderr=True).print(str(wrong), markup=False)
+        _tell(str(wrong))
         return 2
 
 
+async def _until_told(work: Coroutine[Any, Any, int], told: int) -> int:
+    """What `work` comes to; `told` if Ctrl-C or SIGTERM came before, once all that it had started has ended. A second
+    Ctrl-C changes nothing: the servers end in order.
+    """
+    working = asyncio.ensure_future(work)
+
+    def end() -> None:
+        if not working.cancelling():
+            _tell("ending what was started")
+            working.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    try:
+        return await working
+    except asyncio.CancelledError:
+        return told
+
+
+def _tell(text: str) -> None:
+    """On standard error, which a pipe leaves to the terminal."""
+    sys.stderr.write(f"{text}\n")
+
+
+class _Printed(Console):
+    """Standard output. Whoever began it ends everything in order if nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 async def _demo(asked: argparse.Namespace) -> int:
-    console = Console()
-    say: Callable[[str], None] = lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True)  # noqa: E731
+    console = _Printed()
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     folder = (asked.folder or LOCAL / "demo").resolve()
     external = External.from_environment()
     _begin_anew(folder, external)
@@ -74,7 +111,7 @@ async def _demo(asked: argparse.Namespace) -> int:
         began = time.monotonic()
         played = [Played(line) for line in cast.lines]
         try:
-            await _play(stack, watcher, played, cast.people, console)
+            await _unless_it_falls(stack, say, _play(stack, watcher, played, cast.people, console))
         finally:
             await watcher.stop()
         seconds = time.monotonic() - began
@@ -86,6 +123,20 @@ async def _demo(asked: argparse.Namespace) -> int:
         say(cast.fault)
     well = audit == 0 and figures["not_ended_well"] == 0 and watcher.gaps == 0 and not cast.fault
     return 0 if well else 1
+
+
+async def _unless_it_falls(stack: Stack, say: Callable[[str], None], playing: Coroutine[Any, Any, None]) -> None:
+    """Play, while the stack is kept up. Raises GroundError if that is no longer possible."""
+    tasks = [asyncio.ensure_future(playing), asyncio.ensure_future(keep_up(stack, say))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                return task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _begin_anew(folder: Path, external: External) -> None:
@@ -180,21 +231,16 @@ def _verify(stack: Stack, say: Callable[[str], None]) -> int:
 
 
 async def _stay(asked: argparse.Namespace) -> int:
-    console = Console()
-    say: Callable[[str], None] = lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True)  # noqa: E731
+    say = partial(_Printed().print, markup=False, highlight=False, soft_wrap=True)
     folder = (asked.folder or LOCAL / "run").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     cast = given(asked, folder)
     if cast.fault:
         say(cast.fault)
-    end = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, end.set)
     async with Stack(folder, cast.register, asked.replicas, say, watched=True) as stack:
         say("\n".join(_where(stack)))
         say(f"up (pid {os.getpid()}); Ctrl-C ends it")
-        await end.wait()
-    return 0
+        await keep_up(stack, say)
 
 
 def _where(stack: Stack) -> Iterator[str]:
@@ -213,4 +259,4 @@ def _where(stack: Stack) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

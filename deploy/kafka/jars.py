@@ -26,6 +26,7 @@ from requests import RequestException
 from rich.progress import Progress
 
 from deploy.local.machine import KAFKA_VERSION, LIBS
+from shared.command import run_command
 from shared.errors import DossierError
 
 LOCK = Path(__file__).with_name("jars.lock")
@@ -163,4 +164,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(lambda: main(sys.argv[1:]))

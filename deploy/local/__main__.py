@@ -18,6 +18,7 @@ from pathlib import Path
 
 from deploy.local import doctor
 from deploy.local.machine import LOCAL
+from shared.command import run_command
 from shared.errors import DossierError
 
 _DOWN_SECONDS = 120
@@ -99,15 +100,19 @@ def _status(folder: Path | None) -> int:
 
 
 def wipe(local: Path = LOCAL) -> int:
-    """Removes data and secrets of `local` and of the stacks' folders in it. Raises GroundError if one is in use."""
+    """Removes data and secrets of `local` and of the stacks' folders in it, and says what. Raises GroundError if one is
+    in use.
+    """
     from deploy.local.ground import wipe_all
 
-    wipe_all(local, [local / name for name in _STACKS])
-    print(f"data and secrets below {local} are gone")
+    gone = wipe_all(local, [local / name for name in _STACKS])
+    for path in gone:
+        print(f"removed {path}")
+    print(f"data and secrets below {local}: {'gone' if gone else 'there were none'}")
     return 0
 
 
 _COMMANDS: Mapping[str, Callable[[], int]] = {"doctor": _doctor, "up": _up, "down": down, "wipe": wipe}
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -224,21 +224,25 @@ def wipe(directory: Path, keep: Collection[str] = ()) -> None:
         _remove(directory, set(_OWN) - set(keep))
 
 
-def wipe_all(directory: Path, stacks: Iterable[Path]) -> None:
-    """The same, and the whole folders of `stacks`; nothing of it, and GroundError, while any of them is in use."""
+def wipe_all(directory: Path, stacks: Iterable[Path]) -> list[Path]:
+    """The same, and the whole folders of `stacks`; nothing of it, and GroundError, while any of them is in use. Returns
+    what was there and is gone.
+    """
     present = [stack for stack in stacks if stack.exists()]
     with ExitStack() as held:
         for each in (directory, *present):
             held.enter_context(lock(each))
-        _remove(directory, _OWN)
+        gone = _remove(directory, _OWN)
         for stack in present:
             shutil.rmtree(stack)
+    return [*gone, *present]
 
 
-def _remove(directory: Path, names: Iterable[str]) -> None:
-    for name in names:
-        target = directory / name
+def _remove(directory: Path, names: Iterable[str]) -> list[Path]:
+    there = [directory / name for name in names if (directory / name).exists()]
+    for target in there:
         if target.is_dir():
             shutil.rmtree(target)
         else:
-            target.unlink(missing_ok=True)
+            target.unlink()
+    return there

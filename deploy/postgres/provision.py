@@ -19,6 +19,7 @@ import asyncpg
 from deploy.postgres.migrations import ROOT, migrate, migrations_of
 from deploy.postgres.names import AUDITOR, SERVICES, Names, login, quoted
 from deploy.secrets import Secrets
+from shared.command import run_command
 from shared.errors import Misconfigured
 
 _HERE = Path(__file__).parent
@@ -147,4 +148,4 @@ def main(say: Callable[[str], None] = print) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

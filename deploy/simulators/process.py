@@ -127,7 +127,12 @@ class Simulators:
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             child = await asyncio.create_subprocess_exec(
-                *self._command(name), cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output
+                *self._command(name),
+                cwd=ROOT,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for whoever started it, who ends it in order
             )
         self._children[name] = child
         try:

@@ -10,6 +10,7 @@ from services.audit.state import EVOLVES, State
 from services.audit.tasks import kinds
 from services.audit.trail import Trail
 from services.audit.verify import parse, verify
+from shared.command import run_command
 from shared.runtime.cli import main
 from shared.runtime.decider import Decider
 from shared.runtime.service import Resources, Service
@@ -40,4 +41,4 @@ def _verify(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(service, sys.argv[1:], {"verify": _verify}))
+    run_command(lambda: main(service, sys.argv[1:], {"verify": _verify}))

@@ -6,6 +6,7 @@ from services.intake.api import router
 from services.intake.rules import acceptance_limit, drawn, rules
 from services.intake.settings import IntakeSettings
 from services.intake.state import EVOLVES, State
+from shared.command import run_command
 from shared.law.catalogue import Catalogue
 from shared.law.loader import shipped_catalogue
 from shared.law.synthetic import is_synthetic
@@ -38,4 +39,4 @@ def service() -> Service:
 
 
 if __name__ == "__main__":
-    sys.exit(main(service, sys.argv[1:]))
+    run_command(lambda: main(service, sys.argv[1:]))

@@ -9,6 +9,7 @@ from services.notification.rules import HEARS
 from services.notification.settings import NotificationSettings
 from services.notification.state import EVOLVES, State
 from services.notification.tasks import kinds
+from shared.command import run_command
 from shared.law.catalogue import Catalogue
 from shared.law.loader import shipped_catalogue
 from shared.runtime.cli import main
@@ -35,4 +36,4 @@ def service() -> Service:
 
 
 if __name__ == "__main__":
-    sys.exit(main(service, sys.argv[1:]))
+    run_command(lambda: main(service, sys.argv[1:]))

@@ -8,6 +8,7 @@ from services.payment.rules import HEARS, owed
 from services.payment.settings import PaymentSettings
 from services.payment.state import EVOLVES, State
 from services.payment.tasks import kinds
+from shared.command import run_command
 from shared.law.loader import shipped_catalogue
 from shared.runtime.cli import main
 from shared.runtime.decider import Decider
@@ -33,4 +34,4 @@ def service() -> Service:
 
 
 if __name__ == "__main__":
-    sys.exit(main(service, sys.argv[1:]))
+    run_command(lambda: main(service, sys.argv[1:]))

@@ -10,6 +10,7 @@ from services.verification.rules import HEARS
 from services.verification.settings import VerificationSettings
 from services.verification.state import EVOLVES, State
 from services.verification.tasks import kinds
+from shared.command import run_command
 from shared.errors import Misconfigured
 from shared.runtime.cli import main
 from shared.runtime.decider import Decider
@@ -38,4 +39,4 @@ def service() -> Service:
 
 
 if __name__ == "__main__":
-    sys.exit(main(service, sys.argv[1:]))
+    run_command(lambda: main(service, sys.argv[1:]))

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from shared.command import run_command
 from shared.events.schema import DIGESTS, digest, edited, listed, released, schemas
 
 FOLDER = Path(__file__).parent / "schemas"
@@ -76,4 +77,4 @@ def _complain(names: list[str] | tuple[str, ...], what: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(lambda: main(sys.argv[1:]))

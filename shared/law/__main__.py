@@ -1,7 +1,6 @@
 """`python -m shared.law quote FILE.jsonl` and `python -m shared.law catalogue`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from shared.command import run_command
 from shared.errors import Fault
 from shared.forms import NotJson, read_json
 from shared.law.application import Application
@@ -34,10 +34,6 @@ def main(arguments: list[str]) -> int:
     except CatalogueError as wrong:
         print(wrong, file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        # The reader of our output has gone; what is left goes where the interpreter can flush it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return 0
 
 
@@ -108,4 +104,4 @@ def _unsaid(body: object) -> tuple[Fault, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(lambda: main(sys.argv[1:]))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from deploy.local.machine import ROOT
+from shared.command import run_command
 from tests.bench.report import conditions
 from tests.chaos.run import Wanted, play
 from tests.chaos.schedule import KINDS, plan
@@ -47,4 +48,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(lambda: main(sys.argv[1:]))

@@ -38,6 +38,7 @@ from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
 from deploy.postgres.names import SERVICES
 from deploy.secrets import Secrets
+from shared.command import run_command
 from tests.compose import guide
 from tests.compose.subscriber import events_heard
 
@@ -48,6 +49,8 @@ HEALTHY_S = {False: 180.0, True: 480.0}
 CARRIED_S = {False: 600.0, True: 900.0}
 _INSIDE = """
 import os
+from shared.command import run_command
+from shared.command import run_command
 status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
 try:
     open("/app/written", "w")
@@ -423,4 +426,4 @@ def _write(it: Deployment, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from shared.command import run_command
 from tests.sabotage.guards import GUARDS, Cut, Guard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,4 +159,4 @@ def _first_line(problem: ElementTree.Element) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(lambda: main(sys.argv[1:]))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from deploy.demo.__main__ import warnings
@@ -170,3 +172,34 @@ def assert_due_by_the_clock(application: Mapping[str, Any], dossier: Mapping[str
     calendar = law.calendar(application["agency"])
     due = due_at(calendar, datetime.fromisoformat(dossier["accepted_at"]), procedure.time_allowed)
     assert datetime.fromisoformat(dossier["due_at"]) == due
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "word"),
+    [
+        ("Ctrl-C", 130, "ending what was started"),
+        ("closed", 141, "nobody reads this any more: everything that was started has been ended"),
+    ],
+)
+async def test_a_demonstration_that_is_left_ends_all_that_it_started(
+    ending: str, code: int, word: str, tmp_path: Path
+) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.demo", "--count", "3", "--folder", str(tmp_path / "run"), cwd=ROOT,
+        env={"PATH": os.environ["PATH"]}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stderr is not None
+    while b"PostgreSQL: ready" not in await asyncio.wait_for(child.stdout.readline(), LIMIT_S):
+        pass
+    servers = psutil.Process(child.pid).children(recursive=True)
+    assert servers
+    if ending == "closed":
+        child._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        said = await asyncio.wait_for(child.stderr.read(), LIMIT_S)
+    else:
+        child.send_signal(signal.SIGINT)
+        _, said = await asyncio.wait_for(child.communicate(), LIMIT_S)
+    assert said.decode().strip() == word
+    assert await asyncio.wait_for(child.wait(), LIMIT_S) == code
+    assert not [one for one in servers if one.is_running()]

@@ -188,6 +188,20 @@ async def test_another_process_of_a_service_needs_only_a_port_besides(run: Run) 
     assert shell.returncode == 0
 
 
+async def test_a_service_that_is_killed_is_named_and_started_again(run: Run) -> None:
+    (line,) = [line for line in run.printed if line.startswith("audit ")]
+    os.kill(int(re.findall(r"pid (\d+)", line)[0]), signal.SIGKILL)
+    assert run.process.stdout is not None
+    told = (await asyncio.wait_for(run.process.stdout.readline(), SOON_S)).decode()
+    assert re.fullmatch(r"audit 0 was ended by SIGKILL \(log .*/audit-0\.log\); it is started again\n", told)
+
+    async def is_level() -> bool:
+        code, output, _ = await typed(run.command("audit", "deploy.local status " + str(run.folder)))
+        return code == 0 and "audit" in output
+
+    await until(is_level, seconds=SOON_S, what="the platform to be level")
+
+
 async def test_down_ends_make_run_and_then_all_of_it_can_be_wiped(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     local = run.folder.parent
     ended = asyncio.create_task(run.process.communicate())

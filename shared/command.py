@@ -1,0 +1,41 @@
+"""How a command that somebody types ends: with an exit code and a sentence, not with a traceback for what they did."""
+
+import os
+import select
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells count it."""
+UNREAD = 141
+"""128 + SIGPIPE."""
+
+
+def run_command(main: Callable[[], int]) -> NoReturn:
+    """Run `main` and end the process with the code that it returns.
+
+    After Ctrl-C that is 130, with a word. Where whoever read our standard output has gone, as `head` does, it is 141,
+    without one: there is nobody to hear it.
+    """
+    try:
+        code = main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        if not unread():
+            raise  # of another pipe or socket: a fault
+        code = UNREAD
+    if unread():
+        # What is left in the buffer would fail once more, and aloud, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def unread() -> bool:
+    """Whether our standard output is a pipe that nobody reads any more."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in watch.poll(0))

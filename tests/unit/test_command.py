@@ -1,0 +1,71 @@
+"""A command that is interrupted, or that nobody reads any more, ends without a traceback."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from deploy.local.machine import ROOT
+
+WAITS = """
+import signal, sys
+from shared.command import run_command
+def main():
+    print("begun", flush=True)
+    signal.pause()
+run_command(main)
+"""
+ANOTHER_PIPE = """
+import os
+from shared.command import run_command
+def main():
+    read, write = os.pipe()
+    os.close(read)
+    os.write(write, b"x")
+run_command(main)
+"""
+CODE = "from shared.command import run_command; run_command(lambda: 7)"
+
+
+def begun(*arguments: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-m", "shared.law", "catalogue"], ["-m", "deploy.local", "doctor"], ["-m", "shared.law", "--help"]],
+    ids=" ".join,
+)
+def test_a_command_whose_reader_has_gone_ends_with_141_and_says_nothing(arguments: Sequence[str]) -> None:
+    with begun(*arguments) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()  # as `head -0` does
+        assert child.stderr.read() == b""
+    assert child.returncode in ((0, 141) if "--help" in arguments else (141,))
+
+
+def test_ctrl_c_ends_a_command_with_130_and_a_word() -> None:
+    with begun("-c", WAITS) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline() == b"begun\n"
+        child.send_signal(signal.SIGINT)
+        assert child.stderr.read() == b"interrupted\n"
+    assert child.returncode == 130
+
+
+def test_a_broken_pipe_of_another_kind_is_a_fault() -> None:
+    with begun("-c", ANOTHER_PIPE) as child:
+        assert child.stderr is not None
+        assert b"BrokenPipeError" in child.stderr.read()
+    assert child.returncode == 1
+
+
+def test_the_code_is_what_main_returns() -> None:
+    with begun("-c", CODE) as child:
+        pass
+    assert child.returncode == 7
