@@ -99,7 +99,7 @@ class Trail:
             await self.store(batch, seats)
             crash_point("before-acknowledge")
         await self._acknowledge(consumer)
-        await self._measure(consumer)
+        await self._measure()
         if got and sum(map(len, got.values())) < BATCH_RECORDS:
             await rest(clock() - began)  # behind a full batch the next is full too, however soon
 
@@ -185,12 +185,7 @@ class Trail:
         except (CommitFailedError, IllegalStateError, KafkaError) as lost:
             log.info("offset-not-committed", why=type(lost).__name__)
 
-    async def _measure(self, consumer: Any) -> None:
-        ours = consumer.assignment()
-        for topic in heard_by(SERVICE):
-            seats = [(tp, heard) for tp, heard in self.seats.items() if tp.topic == topic.name and tp in ours]
-            ends = [(consumer.highwater(tp) or 0, heard) for tp, heard in seats]
-            self.metrics.lag.labels(topic.name).set(sum(max(0, end - heard.next_offset) for end, heard in ends))
+    async def _measure(self) -> None:
         now = asyncio.get_running_loop().time()
         if now >= self._gauge_at:
             self._gauge_at = now + GAUGE_EVERY_S

@@ -111,8 +111,4 @@ class Gauges:
         runtime = self.runtime
         oldest = runtime.resources.progress.oldest
         runtime.metrics.oldest_unhandled.set(oldest.timestamp() if oldest else 0)
-        if runtime.consumer is not None:
-            let_go = runtime.listener.let_go()
-            for topic, records in runtime.consumer.committed_lag().items():
-                runtime.metrics.lag.labels(topic).set(records + let_go.get(topic, 0))
         runtime.metrics.gaps.set(len(runtime.listener.stopped))

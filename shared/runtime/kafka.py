@@ -30,6 +30,7 @@ from aiokafka.structs import TopicPartition
 from shared.runtime.batch import Record
 from shared.runtime.closing import cut_when_closed
 from shared.runtime.fetched import read_as_the_broker
+from shared.runtime.membership import rejoin_under_a_name
 from shared.runtime.sessions import fetch_in_sessions
 
 log = structlog.get_logger(__name__)
@@ -203,6 +204,7 @@ def mend_clients() -> None:
     read_as_the_broker()
     fetch_in_sessions()
     cut_when_closed()
+    rejoin_under_a_name()
 
 
 async def _find(connection: AIOKafkaConnection, topics: Sequence[str], group: str) -> None:

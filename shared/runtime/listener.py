@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -91,13 +91,6 @@ class Listener:
                     await self._hear(piece)
             self.metrics.last_success.set_to_current_time()
         crash_point("before-acknowledge")
-
-    def let_go(self) -> Mapping[str, int]:
-        """Topic → records that stopped shards have let go by; Kafka takes them for handled."""
-        left = Counter[str]()
-        for key, stop in self.stopped.items():
-            left[topic_of(key[0])] += max(0, stop.upto - self.positions[key].next_offset)
-        return left
 
     async def idle(self) -> None:
         """Return as soon as no batch is in hand."""

@@ -62,7 +62,8 @@ class Metrics:
     handled = _counter("messages_handled", "Messages by what became of them", "outcome")
     batch_seconds = _histogram("batch_duration_seconds", "Time of one engine batch", "stage")
     end_to_end = _histogram("event_end_to_end_seconds", "From the record's time to handled", "stage")
-    lag = _gauge("consumer_lag_records", "Records not handled yet", "topic")
+    lag = _gauge("consumer_lag_records", "Records not handled yet, whichever process is to", "topic")
+    unowned = _gauge("consumer_unowned_partitions", "Partitions that no process hears; alert above 0", "topic")
     oldest_unhandled = _gauge(
         "consumer_oldest_unhandled_timestamp_seconds", "Time of the oldest record in hand, 0 when level"
     )

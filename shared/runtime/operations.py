@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from aiokafka.structs import TopicPartition
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,7 +21,9 @@ from shared.runtime.wiring import Runtime
 
 ANSWER_S = 3.0
 STUCK_S = 60.0
-"""Records that wait for longer than this, in hand or not, while the database answers are not progress."""
+"""Records that wait for longer than this, in hand or not, while the database answers are not progress; nor are
+partitions that no process of the service has owned for so long.
+"""
 
 
 @dataclass
@@ -31,7 +34,9 @@ class Health:
     stuck_s: float = STUCK_S
     stood_s: float = 0.0
     ending: bool = False
+    deaf_s: float = 0.0
     _stood_at: float | None = None
+    _unowned: frozenset[TopicPartition] = frozenset()
 
     async def pulse(self) -> None:
         """Measure how late the event loop wakes, and remember that it did."""
@@ -54,6 +59,18 @@ class Health:
             self._stood_at, self.stood_s = progress.handled_at, 0.0
         elif self.runtime.guard.checked and not self.runtime.watch.fell_silent:
             self.stood_s += seconds
+        self._listened(seconds)
+
+    def _listened(self, seconds: float) -> None:
+        """Add up how long there have been partitions that nobody owned the whole time, while Kafka answered and let us
+        do what we must: what is missing there no restart brings.
+        """
+        still = self._unowned & self.runtime.group.unowned
+        self._unowned = still or self.runtime.group.unowned
+        if not still:
+            self.deaf_s = 0.0
+        elif self.runtime.guard.checked and self.runtime.watch.answers:
+            self.deaf_s += seconds
 
     def alive(self) -> dict[str, str]:
         """Faults of this process itself; empty when it is alive. A missing dependency is not one of them."""
@@ -63,6 +80,9 @@ class Health:
             faults["consumer"] = "crashed"
         if self.stood_s > self.stuck_s:
             faults["consumer"] = f"no batch finished for over {self.stuck_s:g} s, though records wait"
+        if self.deaf_s > self.stuck_s:
+            topics = sorted({tp.topic for tp in self._unowned})
+            faults["group"] = f"{len(self._unowned)} partitions of {', '.join(topics)} are heard by no process"
         return faults
 
     async def missing(self) -> dict[str, str]:

@@ -147,6 +147,7 @@ def _start(runtime: Runtime, health: Health, listeners: Mapping[str, _Listener])
         **{name: listener.run for name, listener in listeners.items()},
         "watch": runtime.watch.run,
         "guard": runtime.guard.run,
+        "group": runtime.group.run,
         "relay": runtime.relay.run,
         "tasks": runtime.worker.run,
         "gauges": Gauges(runtime).run,

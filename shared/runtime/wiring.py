@@ -16,6 +16,7 @@ from shared.errors import Misconfigured, Unavailable
 from shared.runtime import store
 from shared.runtime.batcher import Batcher
 from shared.runtime.engine import LOST_CONNECTION, Engine
+from shared.runtime.group import Group
 from shared.runtime.guard import RestoreGuard
 from shared.runtime.http import Door
 from shared.runtime.in_time import in_time
@@ -65,6 +66,7 @@ class Runtime:
     broker: Broker
     watch: Watch
     guard: RestoreGuard
+    group: Group
     engine: Engine
     relay: Relay
     batcher: Batcher
@@ -180,6 +182,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
         service.name, pool, broker, service.makes_keys, hears=hears,
         take_back=taking_back.run, tell_behind=metrics.behind.set,
     )  # fmt: skip
+    group = Group(service.name, hears, pool, broker, metrics)
     relay = Relay(service.name, pool, broker, metrics, service.makes_keys, guard.again, settings.instance)
     engine = _engine(service, settings, metrics, guard)
     batcher = Batcher(engine.handle)
@@ -197,7 +200,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     listener = Listener(service.name, pool, engine, broker, metrics, progress=resources.progress)
     key_listener = KeyListener(service.name, pool, broker, keys.arrived)
     return Runtime(
-        service, settings, pool, metrics, broker, watch, guard, engine, relay, batcher,
+        service, settings, pool, metrics, broker, watch, guard, group, engine, relay, batcher,
         resources, worker, listener, key_listener if service.hears_keys else None,
     )  # fmt: skip
 

@@ -78,6 +78,14 @@ CASES: Mapping[str, Case] = {
             'dossier_consumer_last_success_timestamp_seconds{service="audit"}': "60x12",
         },
     ),
+    "DossierTopicUnheard": Case(
+        3,
+        {
+            'dossier_consumer_unowned_partitions{service="audit",topic="a",instance="1"}': "12x3",
+            'dossier_consumer_unowned_partitions{service="audit",topic="b",instance="1"}': "0x3",
+        },
+        {'dossier_consumer_unowned_partitions{service="audit",topic="a",instance="1"}': "36 0 36 0"},
+    ),
     "DossierConsumerBehind": Case(
         10,
         {'dossier_consumer_oldest_unhandled_timestamp_seconds{service="audit"}': "1x10"},

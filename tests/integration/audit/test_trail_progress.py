@@ -34,7 +34,12 @@ def process(stage: Stage) -> Runtime:
 
 def loops(runtime: Runtime) -> Mapping[str, Any]:
     """What of it hears and compares."""
-    return {"guard": runtime.guard.run, "watch": runtime.watch.run, **runtime.service.also(runtime.resources)}
+    return {
+        "guard": runtime.guard.run,
+        "watch": runtime.watch.run,
+        "group": runtime.group.run,
+        **runtime.service.also(runtime.resources),
+    }
 
 
 async def test_records_that_cannot_be_stored_turn_livez_red_until_they_are(stage: Stage) -> None:
@@ -68,9 +73,13 @@ async def test_an_audit_that_has_nothing_to_hear_stays_green(stage: Stage) -> No
     async def looked_again() -> bool:
         return progress.handled_at != before
 
+    async def all_are_owned() -> bool:
+        return not runtime.group.unowned
+
     async with running(*(run() for run in loops(runtime).values())):
         await stage.publish(*chain(1))
         await stage.until_stored(1)
+        await until(all_are_owned, seconds=90, what="all partitions to be owned")
         for _ in range(3):
             before = progress.handled_at
             await until(looked_again, seconds=90, what="another look at the topics", every=0.02)
@@ -88,6 +97,12 @@ async def test_audit_tells_how_long_storing_takes_how_old_records_are_and_how_ma
         await Gauges(runtime).refresh()
         return value("consumer_oldest_unhandled_timestamp_seconds") == 0
 
+    async def five_wait() -> bool:
+        return value("consumer_lag_records", topic=TOPIC) == 5
+
+    async def none_waits() -> bool:
+        return value("consumer_lag_records", topic=TOPIC) == 0
+
     async with running(*(run() for run in loops(runtime).values())):
         async with stage.administrator("audit") as conn, conn.transaction():
             await conn.execute("SELECT * FROM heard WHERE source = $1 AND shard = $2 FOR UPDATE", WRITER, SHARD)
@@ -98,8 +113,9 @@ async def test_audit_tells_how_long_storing_takes_how_old_records_are_and_how_ma
                 return bool(value("consumer_oldest_unhandled_timestamp_seconds"))
 
             await until(one_is_in_hand, seconds=90, what="a record to be in hand")
+            await until(five_wait, seconds=90, what="what waits to be counted")
         await stage.until_stored(5)
         await until(level, seconds=90, what="nothing to be in hand")
+        await until(none_waits, seconds=90, what="what waits to be counted again")
     assert value("event_end_to_end_seconds_count", stage="heard") == 5
     assert (value("batch_duration_seconds_count", stage="consume") or 0) >= 1
-    assert value("consumer_lag_records", topic=TOPIC) == 0

@@ -70,16 +70,6 @@ async def test_a_topic_filled_with_large_records_is_committed_in_pieces(ground: 
     assert await stage.count("dead_letters") == 20
 
 
-async def test_what_a_stopped_shard_lets_go_by_is_told_as_not_yet_heard(ground: Ground, stage: Stage) -> None:
-    log = Log()
-    listener = await _listener(ground, stage)
-    await listener.handle([log.say(ONE, "first")])
-    log.sequences[SHARD] += 1
-    await listener.handle([log.say(ONE, f"behind {n}") for n in range(3)])
-    assert set(listener.stopped) == {(WRITER, SHARD)}
-    assert listener.let_go() == {TOPIC: 3}
-
-
 async def test_a_skip_does_not_go_beyond_an_event_that_lies_on_the_topic(ground: Ground, stage: Stage) -> None:
     """A digit too many, and all that is there would be dropped as repeats, with no way back."""
     log = Log()
