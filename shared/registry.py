@@ -122,6 +122,10 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Sửa mọi tham số được kê; `cursor` là `next` của trang trước.",
             "Mend every parameter listed; `cursor` is the `next` of the page before.",
         ),
+        "DOS-INT-016": _refused(
+            409, "Không có thông báo nào chờ báo lại", "No such notice waits to be told otherwise",
+            "Xem `notices` của hồ sơ.", "See the dossier's `notices`.",
+        ),
         "DOS-INT-400": _refused(
             400, "Phần đầu yêu cầu không đúng quy tắc", "The head of the request is malformed",
             "Gửi mỗi trường một lần, Host đúng một lần (RFC 9112).",

@@ -49,7 +49,7 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
             _event_topic("intake", "verification", "payment", "notification", "audit"),
             _event_topic("verification", "intake", "payment", "notification", "audit"),
             _event_topic("payment", "intake", "notification", "audit"),
-            _event_topic("notification", "audit"),
+            _event_topic("notification", "intake", "audit"),
             _event_topic("audit", "audit"),
             KEYS,
         )

@@ -154,6 +154,7 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
             "dữ liệu đã bị hủy, không tra cứu được", "the data were destroyed and cannot be looked up"
         ),
         "not-settled": Text("lệ phí chưa được xác định hoặc chưa nộp", "the fee is not assessed yet or not paid yet"),
+        "not-waiting": Text("không phải thông báo đang chờ báo lại", "not a notice that waits to be told otherwise"),
         "illegal-step": Text("hồ sơ đang ở trạng thái “{0}”", "the dossier is in the status “{0}”"),
     }
 )

@@ -171,6 +171,11 @@ def result_returned(**changes: Any) -> filed.ResultReturned:
     return _made(filed.ResultReturned, {"handover": "online", "by": officer()}, changes)
 
 
+def applicant_told(*about: UUID, **changes: Any) -> filed.ApplicantTold:
+    """An officer has called the applicant about these notices (the confirmation if none is named)."""
+    return _made(filed.ApplicantTold, {"about": about or (MESSAGE,), "how": "telephone", "by": officer()}, changes)
+
+
 # What verification says
 
 
@@ -380,6 +385,11 @@ def return_result(**changes: Any) -> asked.ReturnResult:
     return _made(asked.ReturnResult, {"handover": "online", "by": officer()}, changes)
 
 
+def tell_applicant(*about: UUID, **changes: Any) -> asked.TellApplicant:
+    """Told by telephone what these notices say (None named: all that wait)."""
+    return _made(asked.TellApplicant, {"about": about or None, "how": "telephone", "by": officer()}, changes)
+
+
 # What comes of verification's tasks
 
 
@@ -522,6 +532,7 @@ EVENTS: tuple[Event, ...] = (
     processing_started(),
     result_issued(),
     result_returned(),
+    applicant_told(),
     citizen_verified(),
     citizen_mismatched("full_name", "date_of_birth"),
     citizen_not_found(),
@@ -536,7 +547,7 @@ EVENTS: tuple[Event, ...] = (
     duplicate_payment_found(),
     fee_abandoned(),
     notice_sent(),
-    notice_undeliverable(),
+    notice_undeliverable(text="Kính gửi ông/bà,"),
     discrepancy_found(),
 )
 """One example of every event class, with optional parts filled in: what the golden files hold."""

@@ -14,6 +14,15 @@ from shared.runtime.cli import main
 from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider
 from shared.runtime.service import Service
+from shared.runtime.unreached import Unreached
+
+
+def _place(state: State) -> Unreached | None:
+    """Where a dossier stands on its unit's list of applicants who must be told otherwise, if it does."""
+    waiting = state.unreached
+    if not waiting or not state.intake.agency:
+        return None
+    return Unreached(state.intake.agency, min(notice.at for notice in waiting), len(waiting))
 
 
 def _desk(law: Catalogue) -> Desk:
@@ -22,6 +31,8 @@ def _desk(law: Catalogue) -> Desk:
         unit=lambda state: state.intake.agency or None,
         status=lambda state: None if is_synthetic(state.intake.agency) else state.intake.status,
         attention_at=lambda state: None if is_synthetic(state.intake.agency) else acceptance_limit(law, state),
+        unreached=lambda state: None if is_synthetic(state.intake.agency) else _place(state),
+        lists_unreached=True,
     )
 
 

@@ -12,10 +12,12 @@ from fastapi.responses import Response
 from pydantic import AfterValidator, Field, ValidationError
 
 from services.intake import commands
+from services.intake.reaching import to_be_told
 from services.intake.state import State
 from services.intake.timeline import summary, timeline
 from shared.errors import Fault, Refused
 from shared.events.base import Actor, Digest, Model, Paper, SealedApplicant, WaiverClaim, Word
+from shared.events.intake import MAX_TOLD
 from shared.law.application import Applicant, Application, Papers, Part, named_once
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
@@ -68,6 +70,13 @@ class HandoverBody(Model):
     """How the result was returned."""
 
     handover: Literal["counter", "online", "postal"]
+
+
+class ToldBody(Model):
+    """How the applicant was told, and of what (`about` of the notices that wait; left out: all of them)."""
+
+    how: Literal["telephone", "post", "counter"]
+    about: Annotated[tuple[UUID, ...], Field(min_length=1, max_length=MAX_TOLD)] | None = None
 
 
 class NoBody(Model):
@@ -192,6 +201,16 @@ class IntakeApi:
         dossiers = [summary(self.law, state) for state in found.states]
         return json_response({"dossiers": dossiers, "next": found.next, "total": found.total})
 
+    async def unreached(self, request: Request) -> Response:
+        """Dossiers of the officer's unit whose applicant must be told by telephone, by post or at the counter what no
+        mail could tell, the longest waiting first, a page at a time; `total` is all.
+        """
+        client = self.clients.identify(request, "officer")
+        query = request.query_params
+        found = await self.states.unreached(client.unit or "", query.get("cursor"), query.get("limit"))
+        dossiers = [{**summary(self.law, state), **to_be_told(state)} for state in found.states]
+        return json_response({"dossiers": dossiers, "next": found.next, "total": found.total})
+
     async def _visible(self, dossier: UUID, client: Client) -> State:
         """The state, if this client may know of it; otherwise it does not exist for them."""
         state = await self.states.one(dossier)
@@ -255,6 +274,7 @@ ACTS: Mapping[str, tuple[type[Model], Build]] = {
         ResultBody,
         lambda body, note, by: commands.IssueResult(result_sha256=body.result_sha256, by=by),
     ),
+    "tell": (ToldBody, lambda body, note, by: commands.TellApplicant(about=body.about, how=body.how, by=by)),
     "return-result": (HandoverBody, lambda body, note, by: commands.ReturnResult(handover=body.handover, by=by)),
 }
 """An officer's act → what its body holds and the command that it makes."""
@@ -266,6 +286,7 @@ def router(resources: Resources, law: Catalogue) -> APIRouter:
     routes = APIRouter(prefix="/v1/dossiers", tags=["dossiers"], route_class=DirectRoute)
     routes.add_api_route("", api.submit, methods=["POST"], status_code=201, response_class=Response)
     routes.add_api_route("/overdue", api.overdue, methods=["GET"], response_class=Response)
+    routes.add_api_route("/unreached", api.unreached, methods=["GET"], response_class=Response)
     routes.add_api_route("/{dossier}", api.read, methods=["GET"], response_class=Response)
     routes.add_api_route("/{dossier}/supplement", api.supply, methods=["POST"], response_class=Response)
     routes.add_api_route("/{dossier}/correction", api.correct, methods=["POST"], response_class=Response)

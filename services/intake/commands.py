@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
+from uuid import UUID
 
 from shared.events import intake as said
 from shared.events.base import Actor, Digest, Event, Paper, Sealed, SealedApplicant, WaiverClaim, Word
@@ -81,6 +82,14 @@ class ReturnResult(Command):
     """Hand the result over."""
 
     handover: Literal["counter", "online", "postal"]
+    by: Actor
+
+
+class TellApplicant(Command):
+    """The applicant was told otherwise what these notices say; None: all that wait."""
+
+    about: tuple[UUID, ...] | None
+    how: Literal["telephone", "post", "counter"]
     by: Actor
 
 

@@ -22,6 +22,7 @@ from services.intake.commands import (
     StartProcessing,
     SubmitDossier,
     SupplyDossier,
+    TellApplicant,
 )
 from services.intake.state import State
 from shared.errors import Fault, Refused
@@ -211,6 +212,18 @@ def on_return(law: Catalogue, state: State, asked: Message[ReturnResult]) -> Dec
     return Decision((said.ResultReturned(handover=asked.body.handover, by=asked.body.by),))
 
 
+def on_tell(law: Catalogue, state: State, asked: Message[TellApplicant]) -> Decision:
+    """Record that the applicant was told otherwise what could not be delivered: what is named, or all that waits."""
+    command = asked.body
+    _in_charge(state, command.by)
+    waiting = tuple(notice.about for notice in state.unreached)
+    wanted = waiting if command.about is None else tuple(dict.fromkeys(command.about))
+    faults = [Fault("/about", "not-waiting") for about in wanted if about not in waiting]
+    if faults or not wanted:
+        raise Refused("DOS-INT-016", faults[:1])
+    return Decision((said.ApplicantTold(about=wanted[: said.MAX_TOLD], how=command.how, by=command.by),))
+
+
 def _owned(state: State, by: Actor) -> None:
     """Only who stands for the filer of a dossier may change it; others do not learn that it exists."""
     if state.intake.status is None or not state.intake.is_filed_by(by.name, by.unit):
@@ -238,6 +251,8 @@ def possible_steps(state: State, by: Actor) -> tuple[str, ...]:
     if by.unit is not None and by.unit == filed.agency:
         steps |= OFFICERS_STEPS
     possible = [step for step, event in steps.items() if allowed(filed.status, event)]
+    if by.unit is not None and by.unit == filed.agency and state.unreached:
+        possible.append("tell")
     # While a supplement is awaited, corrected data are a part of it: the request is answered whole.
     return tuple(step for step in possible if step != "correction" or "supplement" not in possible)
 
@@ -275,6 +290,7 @@ HEARS: Mapping[type[Model], IntakeRule] = MappingProxyType(
         StartProcessing: on_start,
         IssueResult: on_issue,
         ReturnResult: on_return,
+        TellApplicant: on_tell,
     }
 )
 

@@ -9,13 +9,13 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.events import intake as said
+from shared.events import notification as noticed
 from shared.events import payment as paid
 from shared.events import verification as verified
 from shared.events.base import Actor, Event, FeeLine, Model
-from shared.lifecycle import Status, after
+from shared.lifecycle import FINAL, Status, after
 from shared.runtime.decider import Evolve, Message
 
-P = TypeVar("P", "Filed", "Identity", "Fee")
 AnyPart = TypeVar("AnyPart", bound="Part")
 
 
@@ -60,6 +60,8 @@ class Filed(Part):
     accepted_at: datetime | None = None
     refused_for: str | None = None
     due_at: datetime | None = None
+    ways: tuple[str, ...] = ("email", "phone")
+    told: tuple[UUID, ...] = ()
 
     def is_filed_by(self, name: str, unit: str | None) -> bool:
         """Whether somebody called `name`, of this unit if an officer, stands for the filer: the client that filed, or
@@ -91,6 +93,24 @@ class Fee(Part):
     settled_at: datetime | None = None
 
 
+class Notice(Model):
+    """What became of one notice, named by the event that it is `about`; `reason` and `text` of an undeliverable one."""
+
+    about: UUID
+    notice: str
+    channel: str
+    at: datetime
+    outcome: Literal["sent", "undeliverable"] = "sent"
+    reason: str | None = None
+    text: str | None = None
+
+
+class Notices(Part):
+    """What notification has said, in its order."""
+
+    notices: tuple[Notice, ...] = ()
+
+
 class State(Model):
     """A dossier as the desk sees it."""
 
@@ -98,6 +118,7 @@ class State(Model):
     intake: Filed = Field(default_factory=Filed)
     verification: Identity = Field(default_factory=Identity)
     payment: Fee = Field(default_factory=Fee)
+    notification: Notices = Field(default_factory=Notices)
 
     @property
     def identity(self) -> Identity:
@@ -109,6 +130,29 @@ class State(Model):
     def fee_settled(self) -> bool:
         """Whether nothing stands in the way of acceptance on the side of money: free, waived or paid (C4)."""
         return self.payment.settled_at is not None or self.payment.kind == "none"
+
+    @property
+    def unreached(self) -> tuple[Notice, ...]:
+        """Undeliverable notices that still wait to be told: not delivered since, not told by an officer, and not asking
+        for what is settled by now.
+        """
+        if not self.notification.notices:
+            return ()
+        last = {notice.about: notice for notice in self.notification.notices}
+        return tuple(
+            notice
+            for notice in last.values()
+            if notice.outcome == "undeliverable" and notice.about not in self.intake.told and not self._settled(notice)
+        )
+
+    def _settled(self, notice: Notice) -> bool:
+        over = self.intake.status in FINAL
+        match notice.notice:
+            case "payment-due" | "payment-failed":
+                return over or self.fee_settled
+            case "supplement":
+                return over or self.intake.wanted is None
+        return False
 
 
 def _stepped(part: AnyPart, event: Message[Event], by: Actor | None = None) -> AnyPart:
@@ -129,13 +173,16 @@ def _submitted(state: State, event: Message[said.DossierSubmitted]) -> State:
         state, event, body.by,
         code=body.code, procedure=body.procedure, agency=body.agency, channel=body.channel, client=body.by.name,
         locale=body.applicant.locale, submitted_at=body.submitted_at, papers=tuple(p.code for p in body.papers),
-        missing_papers=body.missing_papers, applicant_version=body.applicant_version,
+        missing_papers=body.missing_papers, applicant_version=body.applicant_version, ways=body.applicant.ways,
     )  # fmt: skip
 
 
 def _corrected(state: State, event: Message[said.ApplicantCorrected]) -> State:
     body = event.body
-    return _filed(state, event, body.by, applicant_version=body.applicant_version, locale=body.applicant.locale)
+    return _filed(
+        state, event, body.by,
+        applicant_version=body.applicant_version, locale=body.applicant.locale, ways=body.applicant.ways,
+    )  # fmt: skip
 
 
 def _requested(state: State, event: Message[said.SupplementRequested]) -> State:
@@ -160,6 +207,11 @@ def _accepted(state: State, event: Message[said.DossierAccepted]) -> State:
 
 def _refused(state: State, event: Message[said.DossierRefused]) -> State:
     return _filed(state, event, event.body.by, refused_for=event.body.reason)
+
+
+def _told(state: State, event: Message[said.ApplicantTold]) -> State:
+    told = tuple(dict.fromkeys((*state.intake.told, *event.body.about)))
+    return _filed(state, event, event.body.by, told=told)
 
 
 _Acted = said.ProcessingStarted | said.ResultIssued | said.ResultReturned
@@ -219,6 +271,21 @@ def _noted(state: State, event: Message[Event]) -> State:
     return _money(state, event)
 
 
+_Notified = noticed.NoticeSent | noticed.NoticeUndeliverable
+
+
+def _notified(state: State, event: Message[_Notified]) -> State:
+    part, body = _stepped(state.notification, event), event.body
+    lost = (
+        {"outcome": "undeliverable", "reason": body.reason, "text": body.text}
+        if isinstance(body, noticed.NoticeUndeliverable)
+        else {}
+    )
+    notice = Notice(about=body.about, notice=body.notice, channel=body.channel, at=event.at)
+    part = part.model_copy(update={"notices": (*part.notices, notice.model_copy(update=lost))})
+    return state.model_copy(update={"notification": part})
+
+
 EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
     {
         said.DossierSubmitted: _submitted,
@@ -230,6 +297,7 @@ EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
         said.ProcessingStarted: _acted,
         said.ResultIssued: _acted,
         said.ResultReturned: _acted,
+        said.ApplicantTold: _told,
         **dict.fromkeys(_OUTCOMES, _looked_up),
         paid.FeeAssessed: _assessed,
         paid.FeeReduced: _noted,
@@ -239,5 +307,7 @@ EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
         paid.FeePaid: _settled,
         paid.DuplicatePaymentFound: _noted,
         paid.FeeAbandoned: _noted,
+        noticed.NoticeSent: _notified,
+        noticed.NoticeUndeliverable: _notified,
     }
 )

@@ -5,9 +5,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from services.intake.reaching import told_of
 from services.intake.rules import acceptance_limit, awaits_payment
 from services.intake.state import State, Step, Wanted
 from shared.events import intake as said
+from shared.events import notification as noticed
 from shared.events import payment as paid
 from shared.events import verification as verified
 from shared.events.base import Event
@@ -27,6 +29,9 @@ STEPS: Mapping[type[Event], Text] = MappingProxyType(
         said.ProcessingStarted: Text("Bắt đầu xử lý", "Processing started"),
         said.ResultIssued: Text("Ban hành kết quả", "Result issued"),
         said.ResultReturned: Text("Trả kết quả", "Result returned"),
+        said.ApplicantTold: Text("Báo cho người nộp bằng cách khác", "Applicant told otherwise"),
+        noticed.NoticeSent: Text("Đã gửi thông báo", "Notice sent"),
+        noticed.NoticeUndeliverable: Text("Không gửi được thông báo", "Notice undeliverable"),
         verified.CitizenVerified: Text(
             "Thông tin khớp Cơ sở dữ liệu quốc gia về dân cư", "Data match the national population database"
         ),
@@ -102,6 +107,7 @@ def timeline(law: Catalogue, state: State) -> dict[str, Any]:
             "settled": state.fee_settled,
             "pay_url": None if filed.status in FINAL else money.pay_url,
         },
+        "notices": told_of(state),
         "events": [_step(step, filed.locale) for step in _steps(state)],
     }
 
@@ -132,7 +138,7 @@ def holder(state: State) -> str | None:
 
 
 def _steps(state: State) -> list[Step]:
-    parts = (state.intake, state.verification, state.payment)
+    parts = (state.intake, state.verification, state.payment, state.notification)
     return sorted((step for part in parts for step in part.steps), key=lambda step: step.at)
 
 

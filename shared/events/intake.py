@@ -1,12 +1,15 @@
 """What the one-stop desk says. Only services/intake may publish these."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from shared.events.base import (
     Actor,
     ApplicantVersion,
     Digest,
     Event,
+    EventId,
     Instant,
     Paper,
     Sealed,
@@ -14,6 +17,9 @@ from shared.events.base import (
     WaiverClaim,
     Word,
 )
+
+MAX_TOLD = 100
+"""So many notices at most are told in one go."""
 
 
 class DossierSubmitted(Event):
@@ -105,6 +111,17 @@ class ResultIssued(Event):
     result_sha256: Digest
     ended_at: Instant
     verdict: Literal["early", "on-time", "late"]
+    by: Actor
+
+
+class ApplicantTold(Event):
+    """An officer has told the applicant by another way what these notices (named by the events that they are about)
+    were to say and could not.
+    """
+
+    TYPE = "vn.gov.dossier.applicant-told.v1"
+    about: Annotated[tuple[EventId, ...], Field(min_length=1, max_length=MAX_TOLD)]
+    how: Literal["telephone", "post", "counter"]
     by: Actor
 
 

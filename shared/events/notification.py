@@ -1,6 +1,8 @@
 """What notification says: which notices have gone out. Only services/notification may publish these."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
 
 from shared.events.base import Event, EventId, Word
 
@@ -23,7 +25,9 @@ class NoticeSent(Event):
 
 
 class NoticeUndeliverable(Event):
-    """The notice cannot reach the citizen by this channel, and why."""
+    """The notice cannot reach the citizen by this channel, and why. `text` is what it says, with neither the name nor
+    what an officer wrote, for whoever tells the citizen otherwise.
+    """
 
     TYPE = "vn.gov.dossier.notice-undeliverable.v1"
     VERSION = "1.1.0"
@@ -31,3 +35,4 @@ class NoticeUndeliverable(Event):
     about: EventId
     channel: Literal["email"]
     reason: Word
+    text: Annotated[str, StringConstraints(max_length=20_000)] | None = None

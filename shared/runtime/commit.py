@@ -22,16 +22,21 @@ from shared.runtime.crash import crash_point
 from shared.runtime.decider import Decider, Message, task_id
 from shared.runtime.sharding import shard_of
 from shared.runtime.store import Answer, Batch, Connection, EventRow, Loaded, StateRow, StateWrite, TaskWrite
+from shared.runtime.unreached import Unreached, relist
 from shared.runtime.work import Draft, Said, Work
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What lists and gauges draw from a state: the unit in charge, its status, when a person should have looked."""
+    """What lists and gauges draw from a state: the unit in charge, its status, when a person should have looked, and
+    whether an applicant must be told otherwise (`lists_unreached`: there is a table for that).
+    """
 
     unit: Callable[[Any], str | None] = lambda state: None
     status: Callable[[Any], int | None] = lambda state: None
     attention_at: Callable[[Any], Any] = lambda state: None
+    unreached: Callable[[Any], Unreached | None] = lambda state: None
+    lists_unreached: bool = False
 
 
 class Commit:
@@ -76,9 +81,20 @@ class Commit:
 
     def _more_to_say(self) -> bool:
         """Whether there is more to be written than `commit_batch` writes."""
-        return any(
+        return bool(self._relisted()) or any(
             draft.dead is not None or draft.parked or any(one.numbered for one in draft.said) for draft in self.drafts
         )
+
+    def _relisted(self) -> dict[UUID, Unreached | None]:
+        """Dossiers whose place on the list of people who must be told otherwise changes."""
+        if not self.desk.lists_unreached:
+            return {}
+        places = {
+            work.dossier_id: (self.desk.unreached(work.base), self.desk.unreached(work.state))
+            for work in self.work.values()
+            if work.steps
+        }
+        return {dossier: now for dossier, (before, now) in places.items() if now != before}
 
     async def load(self) -> None:
         """Read what is remembered and decide every item."""
@@ -123,6 +139,8 @@ class Commit:
         )  # fmt: skip
         crash_point("before-commit")
         self.ends = await store.commit(self.conn, batch)
+        if relisted := self._relisted():
+            await relist(self.conn, relisted)
         self.enqueued = bool(tasks)
 
     async def _number(self) -> None:

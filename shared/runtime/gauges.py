@@ -11,6 +11,7 @@ from shared.errors import KekNotHere, KeyNotHere
 from shared.lifecycle import Status
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.tasks import KEY_LATE
+from shared.runtime.unreached import counted
 from shared.runtime.wiring import Runtime
 
 log = structlog.get_logger(__name__)
@@ -83,6 +84,8 @@ class Gauges:
         metrics.dead_letters.set(await pool.fetchval("SELECT count(*) FROM dead_letters WHERE settled_at IS NULL"))
         metrics.parked.set(await pool.fetchval("SELECT count(*) FROM states WHERE parked"))
         metrics.acceptance_overdue.set(await pool.fetchval("SELECT count(*) FROM states WHERE attention_at < now()"))
+        if self.runtime.service.desk.lists_unreached:
+            metrics.unreached.set(await counted(pool))
 
     async def _size(self) -> None:
         """Each of its files is looked at: once a minute is often enough for what grows over weeks."""

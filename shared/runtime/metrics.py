@@ -88,6 +88,9 @@ class Metrics:
     circuit = _gauge("circuit_state", "0 closed, 1 half-open, 2 open", "dependency")
     dossiers = _gauge("dossiers", "Dossiers by status", "status")
     acceptance_overdue = _gauge("acceptance_overdue", "Dossiers whose acceptance limit passed unanswered")
+    unreached = _gauge(
+        "applicants_unreached", "Dossiers whose applicant must be told by telephone, post or at the counter"
+    )
     records_stored = _counter("audit_records_stored", "Records stored by audit")
     discrepancies = _gauge("audit_discrepancies", "Discrepancies found so far")
     loop_delay = _gauge("event_loop_delay_seconds", "How late the event loop woke, last check")

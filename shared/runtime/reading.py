@@ -90,12 +90,19 @@ class StateReader(Generic[S]):
 
         A place, not a number of rows, is gone on from: what is answered between two pages moves nothing out of sight.
         """
+        return await self._page(_OVERDUE, _OVERDUE_TOTAL, unit, cursor, limit)
+
+    async def unreached(self, unit: str, cursor: str | None, limit: str | None) -> Page[S]:
+        """Dossiers of one unit whose applicant must be told otherwise, the longest waiting first; as `overdue`."""
+        return await self._page(_UNREACHED, _UNREACHED_TOTAL, unit, cursor, limit)
+
+    async def _page(self, query: str, total: str, unit: str, cursor: str | None, limit: str | None) -> Page[S]:
         start, many = page_asked(cursor, limit)
-        rows = await self._fetch(_OVERDUE, unit, *start, many + 1)
-        (counted,) = await self._fetch(_OVERDUE_TOTAL, unit)
+        rows = await self._fetch(query, unit, *start, many + 1)
+        (counted,) = await self._fetch(total, unit)
         shown = rows[:many]
         states = [self._model.model_validate_json(row["state"]) for row in shown]
-        more = cursor_of((shown[-1]["attention_at"], shown[-1]["dossier_id"])) if len(rows) > many else None
+        more = cursor_of((shown[-1]["at"], shown[-1]["dossier_id"])) if len(rows) > many else None
         return Page(states, more, counted["total"])
 
     async def _fetch(self, query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
@@ -106,7 +113,10 @@ class StateReader(Generic[S]):
             raise Unavailable(f"database: {type(lost).__name__}") from lost
 
 
-_OVERDUE = """SELECT dossier_id, attention_at, state FROM states
+_OVERDUE = """SELECT dossier_id, attention_at AS at, state FROM states
     WHERE unit = $1 AND attention_at < now() AND (attention_at, dossier_id) > ($2, $3)
     ORDER BY attention_at, dossier_id LIMIT $4"""
 _OVERDUE_TOTAL = "SELECT count(*) AS total FROM states WHERE unit = $1 AND attention_at < now()"
+_UNREACHED = """SELECT u.dossier_id, u.since AS at, s.state FROM unreached u JOIN states s USING (dossier_id)
+    WHERE u.unit = $1 AND (u.since, u.dossier_id) > ($2, $3) ORDER BY u.since, u.dossier_id LIMIT $4"""
+_UNREACHED_TOTAL = "SELECT count(*) AS total FROM unreached WHERE unit = $1"

@@ -34,6 +34,7 @@ from shared.runtime.kafka import Broker, record
 from shared.runtime.keyring import take_back_keys
 from shared.runtime.metrics import Metrics
 from shared.runtime.store import Connection, EventRow, TaskWrite, columns
+from shared.runtime.unreached import relist
 from shared.topics import topic_of
 
 log = structlog.get_logger(__name__)
@@ -181,6 +182,8 @@ class TakingBack:
             [self.desk.status(state) for state in folded.values()],
             [self.desk.attention_at(state) for state in folded.values()],
         )  # fmt: skip
+        if self.desk.lists_unreached:
+            await relist(conn, {dossier: self.desk.unreached(state) for dossier, state in folded.items()})
         await conn.execute("DELETE FROM tasks WHERE id = ANY($1)", [one.caused_by for one in fresh])
         await store.enqueue(
             conn, [task for dossier, state in folded.items() for task in self._owed(state, by_dossier[dossier][-1])]

@@ -16,7 +16,7 @@ from tests.controls import DOSSIER
 
 SERVICES = ["intake", "verification", "payment", "notification", "audit"]
 HEARS = {
-    "intake": {"verification", "payment"},
+    "intake": {"verification", "payment", "notification"},
     "verification": {"intake"},
     "payment": {"intake", "verification"},
     "notification": {"intake", "verification", "payment"},

@@ -30,6 +30,8 @@ ASKED: Sequence[Model] = (
     controls.start_processing(),
     controls.issue_result(),
     controls.return_result(),
+    controls.tell_applicant(),
+    controls.tell_applicant(controls.MESSAGE),
     controls.found(),
     controls.found("full_name"),
     controls.not_found(),
