@@ -67,6 +67,11 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         ),
         "duplicate-field": Text("trường được nêu nhiều hơn một lần", "the field is named more than once"),
         # of form
+        "header-twice": Text("tiêu đề {0} chỉ được gửi một lần", "the field {0} may be sent once only"),
+        "header-missing": Text("thiếu tiêu đề {0}", "the field {0} is missing"),
+        "unknown-field.key": Text(
+            "khóa được gửi trong tiêu đề Idempotency-Key", "the key is sent in the field Idempotency-Key of the head"
+        ),
         "missing": Text("thiếu trường bắt buộc", "this field is required"),
         "unknown-field": Text("không có trường này", "there is no such field"),
         "wrong-type": Text("giá trị sai kiểu", "a value of another type is expected"),

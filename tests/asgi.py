@@ -23,10 +23,11 @@ async def ask(
     receive: Receive | None = None,
 ) -> Answer:  # fmt: skip
     """The answer to one request; `receive` tells how its body comes, if not at once and whole."""
+    fields = {"host": "desk", **(headers or {})}
     scope: AsgiScope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "method": method,
         "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
-        "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+        "headers": [(name.lower().encode(), value.encode()) for name, value in fields.items()],
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
     }  # fmt: skip
     said: list[Message] = []

@@ -105,6 +105,11 @@ def _number(one: Played) -> str | None:
     return number if isinstance(number, str) else None
 
 
+def without_key(application: Mapping[str, Any]) -> dict[str, Any]:
+    """An application as the desk takes it: the key of its line goes into the head of the request."""
+    return {name: value for name, value in application.items() if name != "idempotency_key"}
+
+
 @dataclass
 class Theatre:
     """Plays many dossiers at once. `truth` is the register by number; `stubborn` stays unknown and is refused, and
@@ -138,7 +143,7 @@ class Theatre:
         client = "importer" if "submitted_at" in application else "citizen-app-a"
         key = str(application.get("idempotency_key") or uuid.uuid5(_NAMESPACE, json.dumps(application)))
         played.sent_at = datetime.now(UTC)
-        answer = await self.desk.post(client, "/v1/dossiers", key, application)
+        answer = await self.desk.post(client, "/v1/dossiers", key, without_key(application))
         played.dossier_id, played.code = answer["dossier_id"], answer["code"]
         played.case = self.watcher.cases[played.dossier_id]
 

@@ -130,6 +130,7 @@ class IntakeApi:
         found = examine(content, self.law, vietnam_date(now))
         faults = [*body.faults, *(found if isinstance(found, tuple) else ())]
         faults += _receipt_faults(content, client, now)
+        faults += _key_faults(content)
         faults += [fault for fault in _unit_faults(content, client) if fault not in faults]
         if faults or isinstance(found, tuple):
             raise refusal(faults)
@@ -244,6 +245,12 @@ def _unit_faults(content: Any, client: Client) -> list[Fault]:
     if client.unit is not None and agency != client.unit:
         return [Fault("/agency", "another-unit")]
     return [Fault("/agency", "only-synthetic")] if client.unit is None and agency == AGENCY else []
+
+
+def _key_faults(content: Any) -> list[Fault]:
+    """A line of a file names its key; at the door it has a field in the head, and one in the body would be ignored."""
+    here = isinstance(content, Mapping) and "idempotency_key" in content
+    return [Fault("/idempotency_key", "unknown-field.key")] if here else []
 
 
 def _receipt_faults(content: Any, client: Client, now: datetime) -> list[Fault]:

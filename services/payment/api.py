@@ -108,7 +108,7 @@ def _asked(request: Request, report: ReportPayment) -> Asked:
     key = f"{report.reference}/{report.transaction_no}/{at}/{result}/{report.amount_vnd}-{report.currency}"
     body = sha256(key.encode()).digest()
     answer: dict[str, Any] = _answer(CONFIRMED)
-    return Asked("bank", request.method, request.url.path, key, body, 200, lambda state: answer)
+    return Asked("bank", request.method, request.scope["path"], key, body, 200, lambda state: answer)
 
 
 def router(door: Door, metrics: Metrics, platform: PaymentPlatform) -> APIRouter:

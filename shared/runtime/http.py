@@ -175,7 +175,7 @@ class Door:
         if key is None:
             raise refusal([_KEY_FAULT])
         body = hmac.new(self.hmac_key, orjson.dumps(content, option=orjson.OPT_SORT_KEYS), sha256).digest()
-        return Asked(client.name, request.method, request.url.path, key, body, status, answer)
+        return Asked(client.name, request.method, request.scope["path"], key, body, status, answer)
 
     async def command(self, asked: Asked, dossier_id: UUID, command: Command, request: Request) -> Response:
         """Commit a command and answer. Raises Refused and Unavailable as the engine found, and Unavailable after

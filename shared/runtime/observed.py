@@ -4,6 +4,7 @@ Plain ASGI and no `BaseHTTPMiddleware`, which runs each request in a task of its
 request to the desk cost.
 """
 
+import re
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import DossierError, KekNotHere, KeyDestroyed, KeyNotHere, Refused, Unavailable
+from shared.errors import DossierError, Fault, KekNotHere, KeyDestroyed, KeyNotHere, Refused, Unavailable
 from shared.runtime.ending import trace_only
 from shared.runtime.http import problem
 from shared.runtime.metrics import Metrics
@@ -27,6 +28,10 @@ from shared.wording import language_of
 
 log = structlog.get_logger(__name__)
 
+ONCE = frozenset(
+    (b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"idempotency-key")
+)
+"""Fields that we read and that may come once only: of two, a proxy before us may have read the other one."""
 GONE = 499
 """Status, for the metric only, of a request whose client went away in the middle of its body; nginx's number."""
 
@@ -44,17 +49,30 @@ class DirectRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The function behind the route. A path that names no UUID is answered as one that there is not."""
+        """The function behind the route. A path that names no UUID is answered as one that there is not; one that names
+        it in capitals (RFC 9562, 4: they are read, and never written) is the same path.
+        """
 
         async def handle(request: Request) -> Response:
-            try:
-                named = {name: UUID(text) for name, text in request.path_params.items()}
-            except ValueError:
-                raise Refused("DOS-INT-404") from None
+            if not all(_UUID.fullmatch(text) for text in request.path_params.values()):
+                raise Refused("DOS-INT-404")
+            named = {name: UUID(text) for name, text in request.path_params.items()}
+            request.scope["path"] = self.path_format.format_map(named)
             answer: Response = await self.endpoint(request, **named)
             return answer
 
         return handle
+
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def head_faults(scope: Scope) -> list[Fault]:
+    """What is wrong with the fields of a head: one that is there more often than once, no Host (RFC 9112, 3.2)."""
+    names = [name for name, _ in scope["headers"] if name in ONCE]
+    faults = [Fault("", "header-twice", (name.decode(),)) for name in {*names} if names.count(name) > 1]
+    hostless = b"host" not in names and scope["http_version"] != "1.0"
+    return [*faults, Fault("", "header-missing", ("host",))] if hostless else faults
 
 
 @dataclass
@@ -79,6 +97,8 @@ class _Observed:
             await send(message)
 
         try:
+            if faults := head_faults(scope):
+                raise Refused("DOS-INT-400", sorted(faults))
             await self.app(scope, receive, named)
         except ClientDisconnect:
             await Response(status_code=GONE)(scope, receive, named)  # read by nobody

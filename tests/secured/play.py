@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.demo.data import Data, Line
-from deploy.demo.players import Desk, Played, Theatre
+from deploy.demo.players import Desk, Played, Theatre, without_key
 from deploy.demo.watch import Watcher
 from deploy.kafka.acls import ADMIN, Acl, table
 from deploy.kafka.principals import ensure_acls
@@ -46,7 +46,9 @@ class Play:
         played = self._next()
         application = played.line.application or {}
         client = "importer" if "submitted_at" in application else "citizen-app-a"
-        answer = await self.theatre().desk.post(client, "/v1/dossiers", f"key-of-number-{self.filed}", application)
+        answer = await self.theatre().desk.post(
+            client, "/v1/dossiers", f"key-of-number-{self.filed}", without_key(application)
+        )
         return str(answer["dossier_id"])
 
     def _next(self) -> Played:

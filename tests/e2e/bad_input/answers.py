@@ -1,6 +1,7 @@
 """Answers, as the rows of the table name them: status and code."""
 
 NOT_JSON, FAULTS = (400, "DOS-INT-005"), (422, "DOS-INT-001")
+LARGE_HEAD = (431, "DOS-INT-431")
 TOO_LARGE, OTHER_TYPE = (413, "DOS-INT-006"), (415, "DOS-INT-008")
 NOBODY, NOT_YOU, NO_DOSSIER = (401, "DOS-SEC-001"), (403, "DOS-SEC-003"), (404, "DOS-SEC-002")
 KEYLESS = " idempotency-key"

@@ -9,6 +9,7 @@ from tests.e2e.bad_input.applications import CLAIM, DROP, GOOD, but
 from tests.e2e.bad_input.rows import Row, act, wrong
 
 LAW = (
+    wrong("a key in the body", "/idempotency_key", "k-1", "unknown-field"),
     wrong("an unknown procedure", "/procedure", "9.999999", "unknown-procedure"),
     wrong("a malformed procedure", "/procedure", "../../etc/passwd", "malformed"),
     wrong("an unknown case", "/case", "very-late", "unknown-case"),

@@ -1,7 +1,8 @@
 """What clients get wrong over HTTP: an RFC 9457 problem that lists every fault at once, and nothing is stored."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -156,3 +157,24 @@ async def test_a_problem_names_its_occurrence_and_says_it_in_the_language_that_i
 async def test_a_method_that_is_not_offered_is_told_which_are(scene: Scene) -> None:
     answer = await scene.ask(Row("no PUT here", 405, "DOS-INT-405", method="PUT"))
     assert answer.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("spelt", [str.upper, str.title], ids=["capitals", "mixed"])
+async def test_a_dossiers_id_in_capitals_is_the_same_dossier_and_gives_the_first_answer(
+    spelt: Callable[[str], str], scene: Scene
+) -> None:
+    dossier = await scene.file(f"spelt-{spelt.__name__}")
+    key, body = f"refused-{spelt.__name__}", {"reason": "not-competent"}
+    first = await scene.post("officer", f"{SUBMIT}/{dossier}/refuse", key, body)
+    again = await scene.post("officer", f"{SUBMIT}/{spelt(dossier)}/refuse", key, body)
+    escaped = await scene.post("officer", f"{SUBMIT}/%{ord(dossier[0]):x}{dossier[1:]}/refuse", key, body)
+    assert (first.status, again.status, again.body, escaped.body) == (200, 200, first.body, first.body)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["{id.hex}", "{{{id}}}", "{id.urn}", "{id}/", "/{id}", "{id}%20", "%20{id}", "{id}%0A", "{id}%00"]
+)
+async def test_a_dossiers_id_has_no_other_spelling(spelling: str, scene: Scene) -> None:
+    dossier = scene.dossiers["registered"]
+    answer = await scene.post("officer", f"{SUBMIT}/{spelling.format(id=UUID(dossier))}/refuse", str(uuid4()), {})
+    assert answer.status in (400, 404), answer.body

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from deploy.demo.data import write_lines
+from deploy.demo.players import without_key
 from deploy.local.ground import External
 from deploy.stack import Stack
 from tests.e2e.proofs.people import cast
@@ -41,7 +42,7 @@ def application() -> dict[str, Any]:
     """One that was received an hour ago, so that every copy falls on the same day."""
     made = cast(1).applications[0]
     received = datetime.now(UTC) - timedelta(hours=1)
-    return {**made, "submitted_at": received.isoformat()}
+    return {**without_key(made), "submitted_at": received.isoformat()}
 
 
 async def flood(stack: Stack, http: aiohttp.ClientSession, body: dict[str, Any]) -> tuple[list[str], Counter[int]]:

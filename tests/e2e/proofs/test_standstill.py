@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.demo.players import without_key
 from deploy.postgres.names import SERVICES
 from deploy.stack import Process
 from deploy.waiting import until
@@ -77,6 +78,6 @@ async def filed(play: Play, application: Mapping[str, Any]) -> tuple[int, str | 
     client = play.stack.clients()["importer" if "submitted_at" in application else "citizen-app-a"]
     headers = {"authorization": f"Bearer {client.token}", "idempotency-key": application["idempotency_key"]}
     async with play.http.post(
-        f"{play.stack.of('intake')[0].url}/v1/dossiers", json=application, headers=headers
+        f"{play.stack.of('intake')[0].url}/v1/dossiers", json=without_key(application), headers=headers
     ) as answer:
         return answer.status, answer.headers.get("retry-after")

@@ -134,3 +134,48 @@ async def test_others_are_served_while_one_sends_a_head_without_an_end() -> None
             writer.close()
         flood.cancel()
         await asyncio.gather(flood, return_exceptions=True)
+
+
+ONCE = ["authorization", "content-encoding", "content-length", "content-type", "host", "idempotency-key"]
+
+
+@pytest.mark.parametrize("second", ["the same", "another", "in capitals"])
+@pytest.mark.parametrize("name", ONCE)
+async def test_a_field_that_may_come_once_and_comes_twice_is_400(name: str, second: str) -> None:
+    values = {"authorization": "Bearer x", "content-encoding": "identity"} | {
+        one: value for one, _, value in (line.decode().partition(": ") for line in HEAD.split(b"\r\n")[1:-2])
+    }
+    value = values[name] if second != "another" else "99"
+    others = b"".join(f"{one}: {text}\r\n".encode() for one, text in values.items())
+    twice = f"{name.upper() if second == 'in capitals' else name}: {value}\r\n"
+    async with desk() as server:
+        head, _, body = (await sent(server, iter([LINE + others + twice.encode() + b"\r\n", HALF + REST]))).partition(
+            b"\r\n\r\n"
+        )
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["code"] == "DOS-INT-400"
+    if name != "content-length":  # of which the parser itself thinks so
+        assert [fault["code"] for fault in json.loads(body)["errors"]] == ["header-twice"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [(LINE, b"HTTP/1.1 400 "), (b"POST / HTTP/1.0\r\n", b"HTTP/1.1 200 ")], ids=["1.1", "1.0"]
+)
+async def test_only_an_old_client_may_leave_out_the_host(line: bytes, status: bytes) -> None:
+    hostless = HEAD.replace(LINE, line).replace(HOST, b"")
+    async with desk() as server:
+        assert (await sent(server, iter([hostless, HALF + REST]))).startswith(status)
+
+
+@pytest.mark.parametrize("kept", [b"close", b"keep-alive"])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_of_10_mb_is_told_that_it_is_too_large_and_not_reset(kept: bytes, chunked: bool) -> None:
+    size = 10 * MB
+    head = CHUNKED if chunked else HEAD.replace(b"length: 12", b"length: %d" % size)
+    pieces = [b"%x\r\n%s\r\n" % (64 * 1024, b" " * 64 * 1024) if chunked else b" " * 64 * 1024] * (size // 65536)
+    last = b"0\r\n\r\n" if chunked else b""
+    async with desk(idle_s=1) as server:
+        whole = [head.replace(HOST, HOST + b"connection: " + kept + b"\r\n"), *pieces, last]
+        answer = await sent(server, iter(whole))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"DOS-INT-006"' in answer

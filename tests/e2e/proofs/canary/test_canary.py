@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from deploy.demo.players import Played
+from deploy.demo.players import Played, without_key
 from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.waiting import until
 from shared.runtime.kafka import Broker
@@ -78,7 +78,7 @@ def assert_everything_happened(played: list[Played]) -> None:
 
 async def turned_away(play: Play) -> None:
     """Requests full of personal data that are refused, each in another way."""
-    good = cast(1, first=90).applications[0]
+    good = without_key(cast(1, first=90).applications[0])
     person = good["applicant"]
     refused: list[Mapping[str, Any]] = [
         {**good, "applicant": {**person, "date_of_birth": people.STATED_BORN.replace(year=1958).isoformat()}},
