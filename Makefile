@@ -31,6 +31,8 @@ setup: .venv/.installed $(LIBS)/.complete ## Make .venv (hash-pinned packages) a
 $(LIBS)/.complete: deploy/kafka/jars.lock | .venv/.installed
 	@echo "setup: Kafka's jars into $(LIBS) (55 MB)"
 	@$(PY) -m deploy.kafka.jars fetch
+	@$(PY) -m deploy.local archive
+	@touch $@
 
 doctor: ## Say what is missing on this machine and how to mend it
 	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m deploy.local doctor

@@ -74,7 +74,6 @@ def fetch(jars: Sequence[Jar], libs: Path) -> None:
         task = bar.add_task("Kafka's jars", total=len(jars))
         for _ in pool.map(lambda jar: _bring(context, jar, new / jar.file), jars):
             bar.advance(task)
-    (new / ".complete").touch()
     shutil.rmtree(libs, ignore_errors=True)
     new.rename(libs)
 

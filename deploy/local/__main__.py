@@ -4,6 +4,7 @@ doctor  what is missing on this machine and how to mend it (exit 1 if anything i
 up      starts Kafka and PostgreSQL, says where they are, and stays until Ctrl-C or `down`
 down    ends what runs below `.local/`: `up`, `make run`, `make demo`
 status  what runs: ready, heard, published, tasks, parked, dead letters (exit 1 if anything is not level)
+archive makes Kafka start in half of the time from now on (part of `make setup`)
 wipe    removes data and secrets below `.local/`, those of `make run` and `make demo` too; Kafka's jars stay
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.local import doctor
-from deploy.local.machine import LOCAL
+from deploy.local.machine import LIBS, LOCAL
 from shared.command import run_command
 from shared.errors import DossierError
 
@@ -99,6 +100,14 @@ def _status(folder: Path | None) -> int:
     return asyncio.run(status([folder] if folder else [LOCAL / name for name in _STACKS]))
 
 
+def _archive() -> int:
+    from deploy.local.kafka import make_archive
+
+    made = asyncio.run(make_archive(LIBS))
+    print("Kafka's classes are archived" if made else "this Java keeps no archive of classes: Kafka starts as ever")
+    return 0
+
+
 def wipe(local: Path = LOCAL) -> int:
     """Removes data and secrets of `local` and of the stacks' folders in it, and says what. Raises GroundError if one is
     in use.
@@ -112,7 +121,13 @@ def wipe(local: Path = LOCAL) -> int:
     return 0
 
 
-_COMMANDS: Mapping[str, Callable[[], int]] = {"doctor": _doctor, "up": _up, "down": down, "wipe": wipe}
+_COMMANDS: Mapping[str, Callable[[], int]] = {
+    "doctor": _doctor,
+    "up": _up,
+    "down": down,
+    "archive": _archive,
+    "wipe": wipe,
+}
 
 if __name__ == "__main__":
     run_command(main)

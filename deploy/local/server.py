@@ -20,7 +20,6 @@ Say = Callable[[str], None]
 
 _LEASH = Path(__file__).with_name("leash.py")
 _START_SECONDS = 120.0
-_STOP_SECONDS = 20.0
 _LAST_LINES = 12
 
 
@@ -37,6 +36,7 @@ class Server(ABC):
     name: str
     asks_to_end = signal.SIGTERM
     when_parent_dies = signal.SIGKILL
+    stop_seconds = 20.0
 
     def __init__(self, home: Path, port: int, say: Say = lambda _: None) -> None:
         self.home = home
@@ -81,11 +81,11 @@ class Server(ABC):
         self._say(f"{self.name}: ready after {time.monotonic() - begun:.1f} s (pid {self.pid})")
 
     async def stop(self) -> int | None:
-        """Asks the server to end, insists after 20 s, and returns its exit status (None if it was never started)."""
+        """Asks the server to end, insists after `stop_seconds`; its exit status, None if it was never started."""
         if self._process is not None and self.running:
             self._process.send_signal(self.asks_to_end)
             try:
-                await until(self._ended, seconds=_STOP_SECONDS, what=f"{self.name} to stop")
+                await until(self._ended, seconds=self.stop_seconds, what=f"{self.name} to stop")
             except TimeoutError:
                 return await self.kill()
         return None if self._process is None else self._process.poll()
@@ -98,12 +98,12 @@ class Server(ABC):
         self._process.kill()
         for process in offspring:
             _kill(process)
-        await until(self._ended, seconds=_STOP_SECONDS, what=f"{self.name} to die")
+        await until(self._ended, seconds=self.stop_seconds, what=f"{self.name} to die")
 
         async def all_gone() -> bool:
             return not any(map(_alive, offspring))
 
-        await until(all_gone, seconds=_STOP_SECONDS, what=f"the children of {self.name} to die")
+        await until(all_gone, seconds=self.stop_seconds, what=f"the children of {self.name} to die")
         return self._process.returncode
 
     async def restart(self) -> None:

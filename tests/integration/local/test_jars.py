@@ -58,7 +58,7 @@ def _jar(content: bytes) -> Jar:
 @pytest.mark.usefixtures("repository")
 def test_a_jar_comes_from_the_users_own_repository(libs: Path) -> None:
     fetch([_jar(b"a jar")], libs)
-    assert sorted(file.name for file in libs.iterdir()) == [".complete", "one-1.0.jar"]
+    assert sorted(file.name for file in libs.iterdir()) == ["one-1.0.jar"]
     assert (libs / "one-1.0.jar").read_bytes() == b"a jar"
 
 

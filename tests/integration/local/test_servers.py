@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.kafka.topics import is_ready
 from deploy.local.ground import External, Ground, wipe
-from deploy.local.kafka import LocalKafka
+from deploy.local.kafka import ARCHIVE, LocalKafka
 from deploy.local.machine import LIBS
 from deploy.local.ports import free_port
 from deploy.local.postgres import LocalPostgres
@@ -151,6 +151,16 @@ async def test_servers_run_whatever_the_folder_is_called(tmp_path: Path) -> None
         assert await is_ready(ground.bootstrap_servers, ground.kafka.admin)
         assert (ground.kafka.home / "data" / "meta.properties").exists()
         assert await _series(ground, "INSERT INTO numbers VALUES ('there', 1) RETURNING series") == ["there"]
+
+
+async def test_an_archive_that_is_none_is_passed_over(tmp_path: Path) -> None:
+    (libs := tmp_path / "libs").mkdir()
+    for jar in LIBS.glob("*.jar"):
+        (libs / jar.name).symlink_to(jar)
+    (libs / ARCHIVE).write_bytes(b"no archive" * 1000)
+    broker = LocalKafka(tmp_path / "kafka", free_port(), libs)
+    await broker.start()
+    assert await broker.stop() == 143
 
 
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path, postgres: LocalPostgres) -> None:
