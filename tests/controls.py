@@ -293,8 +293,24 @@ def notice_sent(**changes: Any) -> noticed.NoticeSent:
 
 def notice_undeliverable(**changes: Any) -> noticed.NoticeUndeliverable:
     """The mail server does not know the mailbox (SMTP 550)."""
-    fields = {"notice": "submission", "about": MESSAGE, "channel": "email", "reason": "smtp-550"}
+    fields = {
+        "notice": "submission", "about": MESSAGE, "channel": "email", "reason": "smtp-550", "applicant_version": 1
+    }  # fmt: skip
     return _made(noticed.NoticeUndeliverable, fields, changes)
+
+
+def notice_delayed(**changes: Any) -> noticed.NoticeDelayed:
+    """The mailbox is full (SMTP 452)."""
+    fields = {
+        "notice": "submission", "about": MESSAGE, "channel": "email", "reason": "smtp-452", "applicant_version": 1
+    }  # fmt: skip
+    return _made(noticed.NoticeDelayed, fields, changes)
+
+
+def notice_cancelled(**changes: Any) -> noticed.NoticeCancelled:
+    """The fee was paid before it was asked for."""
+    fields = {"notice": "payment-due", "about": MESSAGE, "reason": "settled"}
+    return _made(noticed.NoticeCancelled, fields, changes)
 
 
 # What audit says
@@ -471,7 +487,7 @@ def report_payment(**changes: Any) -> paying.ReportPayment:
 def owed(**changes: Any) -> notices.Owed:
     """The notice that `dossier_submitted()` owes."""
     facts = notices.Facts(accept_by=AT + timedelta(days=1))
-    return _made(notices.Owed, {"notice": "submission", "about": MESSAGE, "facts": facts}, changes)
+    return _made(notices.Owed, {"notice": "submission", "about": MESSAGE, "facts": facts, "at": AT}, changes)
 
 
 def recipient(**changes: Any) -> notices.Recipient:
@@ -503,7 +519,22 @@ def mail_taken(**changes: Any) -> noticing.MailTaken:
 
 def mail_refused(**changes: Any) -> noticing.MailRefused:
     """SMTP 550."""
-    return _made(noticing.MailRefused, {"notice": "submission", "about": MESSAGE, "reason": "smtp-550"}, changes)
+    fields = {"notice": "submission", "about": MESSAGE, "reason": "smtp-550", "applicant_version": 1}
+    return _made(noticing.MailRefused, fields, changes)
+
+
+def mail_deferred(**changes: Any) -> noticing.MailDeferred:
+    """SMTP 452."""
+    fields = {
+        "notice": "submission", "about": MESSAGE, "reason": "smtp-452", "applicant_version": 1, "since": AT,
+        "again_at": AT + timedelta(minutes=1),
+    }  # fmt: skip
+    return _made(noticing.MailDeferred, fields, changes)
+
+
+def mail_needless(**changes: Any) -> noticing.MailNeedless:
+    """Paid meanwhile."""
+    return _made(noticing.MailNeedless, {"notice": "payment-due", "about": MESSAGE, "reason": "settled"}, changes)
 
 
 # What comes of audit's alarm
@@ -548,6 +579,8 @@ EVENTS: tuple[Event, ...] = (
     fee_abandoned(),
     notice_sent(),
     notice_undeliverable(text="Kính gửi ông/bà,"),
+    notice_delayed(),
+    notice_cancelled(),
     discrepancy_found(),
 )
 """One example of every event class, with optional parts filled in: what the golden files hold."""

@@ -16,4 +16,7 @@ LAW = shipped_catalogue()
 INTAKE = Decider("intake", intake_state.State(), intake_rules.rules(LAW), intake_state.EVOLVES, intake_rules.drawn)
 VERIFICATION = Decider("verification", verification_state.State(), verification_rules.HEARS, verification_state.EVOLVES)
 PAYMENT = Decider("payment", payment_state.State(), payment_rules.HEARS, payment_state.EVOLVES, owed=payment_rules.owed)
-NOTIFICATION = Decider("notification", notification_state.State(), notification_rules.HEARS, notification_state.EVOLVES)
+NOTIFICATION = Decider(
+    "notification", notification_state.State(), notification_rules.HEARS, notification_state.EVOLVES,
+    owed=notification_rules.owed,
+)  # fmt: skip

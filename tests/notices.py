@@ -6,13 +6,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.notification.rules import SendMail
+from services.notification.rules import SendMail, now
 from services.notification.state import Owed
 from services.notification.texts import subject, text
 from shared.events.base import Event
 from shared.events.intake import DossierSubmitted
 from shared.law.entries import Locale
 from tests.controls import (
+    MESSAGE,
     dossier_accepted,
     dossier_refused,
     dossier_submitted,
@@ -45,9 +46,9 @@ ELSEWHERE = "Ông/bà nộp hồ sơ tại xã nơi tạm trú."
 def owed(event: Event, *before: Event) -> Owed:
     """The notice that `event` owes, of a dossier of which this was said before."""
     told = () if isinstance(event, DossierSubmitted) else (dossier_submitted(),)
-    *_, task = given(NOTIFICATION, [*told, *before]).when(event).decision.tasks
-    assert isinstance(task.payload, SendMail)
-    return task.payload.owed
+    found = now(given(NOTIFICATION, [*told, *before]).when(event).state, SendMail(about=MESSAGE, applicant_version=1))
+    assert isinstance(found, tuple)
+    return found[0]
 
 
 CASES: Mapping[str, tuple[Owed, str]] = {

@@ -46,8 +46,8 @@ def notices_owed(played: Played) -> Counter[str]:
 
 
 def notices_sent(played: Played) -> Counter[str]:
-    """The notices that went out."""
-    return Counter(event.data["notice"] for event in played.case.all("NoticeSent"))
+    """The notices that went out; or were not to be said any more when their turn came, as of a fee that is paid."""
+    return Counter(event.data["notice"] for event in played.case.all("NoticeSent", "NoticeCancelled"))
 
 
 def status_of(played: Played) -> int | None:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from services.notification.gateways import SmtpServer
-from services.notification.rules import HEARS
+from services.notification.rules import HEARS, owed
 from services.notification.settings import NotificationSettings
 from services.notification.state import EVOLVES, State
-from services.notification.tasks import kinds
+from services.notification.tasks import kinds, office
 from shared.command import run_command
 from shared.law.catalogue import Catalogue
 from shared.law.loader import shipped_catalogue
@@ -22,13 +22,13 @@ def _tasks(law: Catalogue, resources: Resources) -> Mapping[str, TaskKind]:
     settings = resources.settings
     server = SmtpServer(settings.smtp_host, settings.smtp_port, settings.mail_from)
     resources.closing.append(server.close)
-    return kinds(server, resources.keys, law, settings.mail_from.partition("@")[2])
+    return kinds(office(server, law, resources))
 
 
 def service() -> Service:
     """Notification with the real mail server, and the catalogue that ships with it."""
     return Service(
-        decider=Decider("notification", State(), HEARS, EVOLVES),
+        decider=Decider("notification", State(), HEARS, EVOLVES, owed=owed),
         settings=NotificationSettings,
         tasks=partial(_tasks, shipped_catalogue()),
         hears_keys=True,

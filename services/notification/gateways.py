@@ -14,6 +14,7 @@ from typing import Protocol
 
 import aiosmtplib
 
+from services.notification.answers import SYSTEM, Meaning, Stage, code_class, enhanced, meaning
 from shared.errors import Transient
 
 DEPENDENCY = "mail"
@@ -30,18 +31,35 @@ class Mail:
     locale: str
 
 
-class FinalNo(Exception):
-    """The server will never take this mail; `reason` is a word."""
+class No(Exception):
+    """No word about the server, but about this one mail. `reason` is a word, `code_class` one of a few dozen."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, code_class: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.code_class = code_class
+
+
+class FinalNo(No):
+    """The server will never take this mail."""
+
+
+class NotYet(No):
+    """The recipient's mailbox or domain does not take it now. `soon`: it was not a mailbox that said so, but a system
+    that is busy, or nobody, so it need not last.
+    """
+
+    def __init__(self, reason: str, code_class: str, soon: bool = False) -> None:
+        super().__init__(reason, code_class)
+        self.soon = soon
 
 
 class MailServer(Protocol):
-    """The port. Returns once the server has answered 250; raises Transient, or FinalNo on a permanent refusal."""
+    """The port. Returns once the server has answered 250. Raises Transient if the server does not serve us; of this
+    mail alone FinalNo or NotYet. For the recipient it waits `patience_s` seconds, at each step.
+    """
 
-    async def send(self, mail: Mail) -> None: ...
+    async def send(self, mail: Mail, patience_s: float) -> None: ...
 
 
 MAILS = 100
@@ -73,23 +91,50 @@ class SmtpServer:
     _idle: list[_Session] = field(default_factory=list)
     _leaving: "set[asyncio.Task[None]]" = field(default_factory=set)
 
-    async def send(self, mail: Mail) -> None:
-        """Hand one mail over. An address that is not a plain one, and a 5yz to RCPT TO or DATA, is final for this mail;
-        a no before the recipient is named is said to us, whoever the mail is for, and every mail waits until our
-        settings or the server are mended.
-        """
+    async def send(self, mail: Mail, patience_s: float = 10.0) -> None:
+        """Hand one mail over. An address that is not a plain one is final; what answers mean, `answers` tells."""
         if _PLAIN.fullmatch(mail.to) is None or _ENCODED in mail.to:
-            raise FinalNo("address")
+            raise FinalNo("address", "address")
         content = self._content(mail)
         try:
             session = await self._begun()
-            await self._said(session, mail.to, content)
-        except (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as refused:
-            raise _verdict(refused.code) from None
         except aiosmtplib.SMTPResponseException as answer:
             raise Transient(DEPENDENCY, f"the server answered {answer.code} before any recipient") from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as lost:
             raise Transient(DEPENDENCY, f"no answer: {type(lost).__name__}") from None
+        await self._handed_over(session, mail.to, content, patience_s)
+
+    async def _handed_over(self, session: "_Session", to: str, content: bytes, patience_s: float) -> None:
+        try:
+            await self._said(session, to, content, patience_s)
+        except aiosmtplib.SMTPRecipientRefused as answer:
+            await self._weighed(Stage.RECIPIENT, answer.code, answer.message)
+        except aiosmtplib.SMTPResponseException as answer:
+            await self._weighed(Stage.CONTENT, answer.code, answer.message)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as lost:
+            await self._unclear(f"no answer: {type(lost).__name__}", NotYet("no-answer", "no-answer", soon=True))
+
+    async def _weighed(self, stage: Stage, code: int, text: str) -> None:
+        """Raise what a no about a mail comes to."""
+        more = enhanced(text)
+        reason, kind = f"smtp-{code}", code_class(code, more)
+        match meaning(stage, code, more):
+            case Meaning.NEVER:
+                raise FinalNo(reason, kind)
+            case Meaning.NOT_YET:
+                raise NotYet(reason, kind, soon=more is not None and more[0] in SYSTEM)
+            case Meaning.SERVER:
+                raise Transient(DEPENDENCY, f"the server answered {code} about us")
+        await self._unclear(f"the server answered {code}", NotYet(reason, kind, soon=True))
+
+    async def _unclear(self, what: str, no: NotYet) -> None:
+        """Raise `no` if the server still lets us in and so is well; else it is not."""
+        try:
+            session = await self._granted(_Session(await self._connected()))
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as lost:
+            raise Transient(DEPENDENCY, f"{what}, and then {type(lost).__name__}") from None
+        self._leave(session)
+        raise no
 
     async def close(self) -> None:
         """End the sessions that are kept."""
@@ -131,12 +176,12 @@ class SmtpServer:
             raise
         return client
 
-    async def _said(self, session: _Session, to: str, content: bytes) -> None:
+    async def _said(self, session: _Session, to: str, content: bytes, patience_s: float) -> None:
         """The mail's own part; the session is kept if all of it was granted, and ended otherwise."""
         try:
             # Said, not left to be read out of the headers: the envelope names nobody but the applicant.
-            await session.client.rcpt(to)
-            await session.client.data(content)
+            await session.client.rcpt(to, timeout=patience_s)
+            await session.client.data(content, timeout=patience_s)
         except aiosmtplib.SMTPResponseException:
             self._leave(session)
             raise
@@ -197,13 +242,3 @@ _PLAIN = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 """A mailbox without quotes and comments (RFC 5321, 4.1.2: Dot-string "@" Domain). No other has one meaning only."""
 _ENCODED = "=?"
 """How an encoded word begins (RFC 2047): the headers of `email` decode it, even into another address."""
-
-_NOT_LET_IN = frozenset({530, 534, 535, 538})
-"""We did not log in as the server wants it (RFC 4954, 6); it may say so to any command."""
-
-
-def _verdict(code: int) -> Exception:
-    """5yz is final for this mail, 4yz and anything odd is tried again (RFC 5321, 4.2.1)."""
-    if 500 <= code <= 599 and code not in _NOT_LET_IN:
-        return FinalNo(f"smtp-{code}")
-    return Transient(DEPENDENCY, f"the server answered {code}")

@@ -1,23 +1,42 @@
-"""What notification decides: each event that owes a notice makes one mail, once the applicant is known. Pure."""
+"""What notification decides: which notice goes out next, and what comes of a mail. Pure.
+
+Notices of one dossier go one after the other: while any waits, the task of one of them is under way, and its outcome
+orders the next. Each is looked at when it is sent (`now`), so a task only names it.
+"""
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from services.notification.state import Owed, Recipient, State, after_refusal, owed_by
+from services.notification.state import Owed, Recipient, State
+from services.notification.waiting import Overtaken, as_known, overtaken, waiting
 from shared.events import intake as filed
 from shared.events import notification as said
 from shared.events import payment as paid
-from shared.events.base import Event, Model, Word
+from shared.events.base import Model, Word
 from shared.runtime.decider import NOTHING, Decision, Message, Outcome, Rule, Task
+
+SEND, SEND_AGAIN = "send-mail", "send-mail-again"
+"""Kinds of task: a first attempt, and a further one at a mailbox or domain that did not take the mail. Those have
+places of their own, so that what is slow and tried often delays nobody else.
+"""
 
 
 class SendMail(Model):
-    """The task: one notice to the applicant, by e-mail."""
+    """The task: one notice to the applicant, by e-mail. `applicant_version` is the newest when it is ordered; `since`
+    (UTC) when a mailbox first did not take it; `told`, whether NoticeDelayed was said of that.
 
-    owed: Owed
-    recipient: Recipient
+    `owed` and `recipient` stand in tasks that an earlier release has ordered.
+    """
+
+    about: UUID | None = None
+    applicant_version: int = 0
+    since: datetime | None = None
+    told: bool = False
+    owed: Owed | None = None
+    recipient: Recipient | None = None
 
 
 class MailTaken(Outcome):
@@ -30,72 +49,165 @@ class MailTaken(Outcome):
 
 
 class MailRefused(Outcome):
-    """The mail server has said a final no, or the address can no longer be opened."""
+    """The mail server has said a final no, or the address can no longer be opened. `applicant_version`: by which data
+    it was tried; `told`: see SendMail.
+    """
 
     notice: said.NoticeKind
     about: UUID
     reason: Word
+    applicant_version: int = 0
+    told: bool = False
+
+
+class MailDeferred(MailRefused):
+    """This mailbox or domain does not take it now; it did not since `since`, and is asked again at `again_at` (UTC).
+    `quiet`: it was put aside without being tried, so there is nothing to tell.
+    """
+
+    since: datetime
+    again_at: datetime
+    quiet: bool = False
+
+
+class MailNeedless(Outcome):
+    """The notice is not to be said any more."""
+
+    notice: said.NoticeKind
+    about: UUID
+    reason: Overtaken
+
+
+class MailLeft(Outcome):
+    """Another task has taken the place of this one: nothing was done."""
+
+
+def now(state: State, asked: SendMail) -> tuple[Owed, Recipient] | MailNeedless | MailLeft:
+    """What a task is to send by what is known now, and to whom; or that it is not to be said any more, or no longer by
+    this task.
+    """
+    if asked.owed is not None and asked.recipient is not None:
+        return as_known(state, asked.owed), state.recipient or asked.recipient
+    owed = next((one for one in waiting(state, state.applicant_version) if one.about == asked.about), None)
+    if owed is None or state.recipient is None or _replaced(state, asked.applicant_version, asked.told):
+        return MailLeft()
+    reason = overtaken(state, owed)
+    if reason is not None:
+        return MailNeedless(notice=owed.notice, about=owed.about, reason=reason)
+    return as_known(state, owed), state.recipient
+
+
+def _replaced(state: State, applicant_version: int, told: bool) -> bool:
+    """Whether a task belongs to an address that was corrected, and its notice to the task that was ordered then: only
+    what was told to be delayed waits so long that a correction begins it anew (`on_corrected`).
+    """
+    return told and applicant_version < state.applicant_version
 
 
 def on_submitted(state: State, event: Message[filed.DossierSubmitted]) -> Decision:
-    """Confirm the application; and send what payment made us owe before we had heard of it."""
-    owed = owed_by(event)
-    first = (owed,) if owed is not None else ()
-    return _mails(state, (*first, *state.payment.owed))
+    """Confirm the application, now that the applicant is known; what payment made us owe before follows."""
+    # What an earlier release has put down waits for no other.
+    old = [one for one in state.payment.owed if one.at is None and one.about not in state.notification.done]
+    own = tuple(Task(SEND, SendMail(owed=one, recipient=state.recipient)) for one in old)
+    return Decision(tasks=(*_next(state), *own))
 
 
-def on_owing(state: State, event: Message[Event]) -> Decision:
-    """Send the notice that this event of the desk owes."""
-    owed = owed_by(event, desk=state.intake)
-    return NOTHING if owed is None else _mails(state, (owed,))
-
-
-def on_money(state: State, event: Message[Event]) -> Decision:
-    """Send the notice that this event of payment owes, as it stands after a refusal if there was one; if the applicant
-    is not known yet, it is sent when they are.
+def on_owing(state: State, event: Message[Model]) -> Decision:
+    """Send the notice that this event owes, unless others go before it; if the applicant is not known yet, when they
+    are.
     """
-    owed = next((one for one in state.payment.owed if one.about == event.id), None)
-    if owed is not None and state.intake.refused:
-        owed = after_refusal(owed)
-    return NOTHING if owed is None else _mails(state, (owed,))
+    before_it = waiting(state, state.applicant_version)
+    return Decision(tasks=_next(state)) if [one.about for one in before_it] == [event.id] else NOTHING
 
 
-def _mails(state: State, owed: tuple[Owed, ...]) -> Decision:
-    recipient = state.recipient
-    if recipient is None:
-        return NOTHING
-    # What is out already was sent before a restore: heard again in another order, it would bear another task's id.
-    left = [one for one in owed if one.about not in state.notification.done]
-    return Decision(tasks=tuple(Task("send-mail", SendMail(owed=one, recipient=recipient)) for one in left))
+def on_corrected(state: State, event: Message[filed.ApplicantCorrected]) -> Decision:
+    """What is undeliverable or delayed goes to the new address at once; what is under way finds it by itself."""
+    before = event.body.applicant_version - 1
+    was = waiting(state, before)
+    resting = any(state.notification.delayed.get(one.about) == before for one in was)
+    return Decision(tasks=_next(state)) if resting or not was else NOTHING
+
+
+def _next(state: State, *over: UUID) -> tuple[Task, ...]:
+    """The task of what is to be sent next, if anything is, once `over` are out."""
+    if state.recipient is None:
+        return ()
+    version = state.applicant_version
+    left = [one for one in waiting(state, version) if one.about not in over]
+    if not left:
+        return ()
+    told = state.notification.delayed.get(left[0].about) == version
+    return (Task(SEND, SendMail(about=left[0].about, applicant_version=version, told=told)),)
+
+
+def owed(state: State, last: Message[Any]) -> tuple[Task, ...]:
+    """After a restore: what waits behind the notices that were taken back was ordered by their outcomes."""
+    return _next(state)
 
 
 def on_taken(state: State, outcome: Message[MailTaken]) -> Decision:
-    """The notice is out."""
+    """The notice is out; the next one goes."""
     body = outcome.body
-    return Decision(
-        (
-            said.NoticeSent(
-                notice=body.notice,
-                about=body.about,
-                channel="email",
-                locale=body.locale,
-                message_id=body.message_id,
-            ),
-        )
+    if body.about in state.notification.done:
+        return NOTHING
+    sent = said.NoticeSent(
+        notice=body.notice, about=body.about, channel="email", locale=body.locale, message_id=body.message_id
     )
+    return Decision((sent,), _next(state, body.about))
+
+
+def on_needless(state: State, outcome: Message[MailNeedless]) -> Decision:
+    """The notice is not to be said any more, which is said; the next one goes."""
+    body = outcome.body
+    if body.about in state.notification.done:
+        return NOTHING
+    cancelled = said.NoticeCancelled(notice=body.notice, about=body.about, reason=body.reason)
+    return Decision((cancelled,), _next(state, body.about))
 
 
 def on_refused(state: State, outcome: Message[MailRefused]) -> Decision:
-    """The notice cannot reach the applicant by mail."""
+    """The notice cannot reach the applicant by mail, and the next one goes; unless there is a newer address by now."""
     body = outcome.body
-    return Decision(
-        (said.NoticeUndeliverable(notice=body.notice, about=body.about, channel="email", reason=body.reason),)
+    version = body.applicant_version or state.applicant_version
+    if _over(state, body.about) or _replaced(state, version, body.told):
+        return NOTHING
+    if version < state.applicant_version:
+        return Decision(tasks=_next(state))
+    lost = said.NoticeUndeliverable(
+        notice=body.notice, about=body.about, channel="email", reason=body.reason, applicant_version=version or None
     )
+    return Decision((lost,), _next(state, body.about))
+
+
+def on_deferred(state: State, outcome: Message[MailDeferred]) -> Decision:
+    """Try again later, and tell of it once; at once if there is a newer address by now."""
+    body, version = outcome.body, outcome.body.applicant_version
+    if _over(state, body.about) or _replaced(state, version, body.told):
+        return NOTHING
+    if version < state.applicant_version:
+        return Decision(tasks=_next(state))
+    again = SendMail(about=body.about, applicant_version=version, since=body.since, told=body.told or not body.quiet)
+    delayed = said.NoticeDelayed(
+        notice=body.notice, about=body.about, channel="email", reason=body.reason, applicant_version=version
+    )
+    events = () if body.told or body.quiet else (delayed,)
+    return Decision(events, (Task(SEND_AGAIN, again, after=body.again_at),))
+
+
+def _over(state: State, about: UUID) -> bool:
+    told = state.notification
+    return about in told.done or told.undeliverable.get(about, -1) >= state.applicant_version
+
+
+def on_left(state: State, outcome: Message[MailLeft]) -> Decision:
+    """Whoever took the place goes on."""
+    return NOTHING
 
 
 HEARS: Mapping[type[Model], Rule] = MappingProxyType(
     {
         filed.DossierSubmitted: on_submitted,
+        filed.ApplicantCorrected: on_corrected,
         filed.SupplementRequested: on_owing,
         filed.SupplementReceived: on_owing,
         filed.DossierAccepted: on_owing,
@@ -103,13 +215,16 @@ HEARS: Mapping[type[Model], Rule] = MappingProxyType(
         filed.ProcessingStarted: on_owing,
         filed.ResultIssued: on_owing,
         filed.ResultReturned: on_owing,
-        paid.FeeAssessed: on_money,
-        paid.FeeWaived: on_money,
-        paid.PaymentRequested: on_money,
-        paid.PaymentFailed: on_money,
-        paid.FeePaid: on_money,
-        paid.DuplicatePaymentFound: on_money,
+        paid.FeeAssessed: on_owing,
+        paid.FeeWaived: on_owing,
+        paid.PaymentRequested: on_owing,
+        paid.PaymentFailed: on_owing,
+        paid.FeePaid: on_owing,
+        paid.DuplicatePaymentFound: on_owing,
         MailTaken: on_taken,
+        MailNeedless: on_needless,
         MailRefused: on_refused,
+        MailDeferred: on_deferred,
+        MailLeft: on_left,
     }
 )

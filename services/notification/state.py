@@ -1,5 +1,5 @@
-"""What notification remembers of a dossier: how to reach the applicant (sealed), and which notices are owed and
-gone.
+"""What notification remembers of a dossier: how to reach the applicant (sealed), which notices are owed, in order, and
+what became of them.
 """
 
 from collections.abc import Mapping
@@ -39,12 +39,15 @@ class Facts(Model):
 
 
 class Owed(Model):
-    """A notice that an event owes to the applicant; `note` is what the officer wrote, sealed (`note`)."""
+    """A notice that an event owes to the applicant; `note` is what the officer wrote, sealed (`note`). `at` (UTC) is
+    when the event was said; what earlier releases have put down has none, and a task of its own.
+    """
 
     notice: said.NoticeKind
     about: UUID
     facts: Facts
     note: Sealed | None = None
+    at: datetime | None = None
 
 
 class Recipient(Model):
@@ -61,16 +64,21 @@ class Recipient(Model):
 
 
 class Desk(Model):
-    """What the desk has said."""
+    """What the desk has said: the notices that it owes, whom they go to, and the request for a supplement that stands
+    (`asked`, its event).
+    """
 
     recipient: Recipient | None = None
     refused: bool = False
     due_at: datetime | None = None
+    owed: tuple[Owed, ...] = ()
+    asked: UUID | None = None
 
 
 class Money(Model):
     """What payment has said: the notices that it owes (told later where the application is not heard yet), and what a
-    later one tells besides: the basis of a reduction, why a claim changes nothing, attempts that failed.
+    later one tells besides: the basis of a reduction, why a claim changes nothing, attempts that failed. `asked` is the
+    request for payment that stands, unless it is `settled`.
     """
 
     owed: tuple[Owed, ...] = ()
@@ -78,15 +86,21 @@ class Money(Model):
     claim_unmet: paid.ClaimUnmet | None = None
     failed: int = 0
     failure_told_at: datetime | None = None
+    asked: UUID | None = None
+    settled: bool = False
 
 
 _NO_MONEY, _NO_DESK = Money(), Desk()
 
 
 class Sent(Model):
-    """What we have said."""
+    """What we have said: `done` is sent or cancelled; of the undeliverable and the delayed ones, by which state of the
+    applicant's data (event → `applicant_version`).
+    """
 
     done: tuple[UUID, ...] = ()
+    undeliverable: Mapping[UUID, int] = Field(default_factory=dict)
+    delayed: Mapping[UUID, int] = Field(default_factory=dict)
 
 
 class State(Model):
@@ -101,6 +115,11 @@ class State(Model):
         """To whom a notice goes now."""
         return self.intake.recipient
 
+    @property
+    def applicant_version(self) -> int:
+        """Which state of the applicant's data is the newest; 0 while they are not known."""
+        return self.intake.recipient.applicant_version if self.intake.recipient else 0
+
 
 def _submitted(state: State, event: Message[filed.DossierSubmitted]) -> State:
     body = event.body
@@ -109,10 +128,14 @@ def _submitted(state: State, event: Message[filed.DossierSubmitted]) -> State:
         applicant_version=body.applicant_version,
         locale=body.applicant.locale, full_name=body.applicant.full_name, email=body.applicant.email,
     )  # fmt: skip
-    return _desk(state, recipient=recipient)
+    return _desk(state, event, recipient=recipient)
 
 
-def _desk(state: State, **changes: object) -> State:
+def _desk(state: State, event: Message[Event], **changes: object) -> State:
+    """What the desk has said, with the notice that it owes."""
+    owed = owed_by(event, desk=state.intake)
+    if owed is not None:
+        changes["owed"] = (*state.intake.owed, owed)
     return state.model_copy(update={"intake": state.intake.model_copy(update=changes)})
 
 
@@ -128,15 +151,23 @@ def _corrected(state: State, event: Message[filed.ApplicantCorrected]) -> State:
             "email": body.applicant.email,
         }
     )
-    return _desk(state, recipient=recipient)
+    return _desk(state, event, recipient=recipient)
+
+
+def _asked(state: State, event: Message[filed.SupplementRequested]) -> State:
+    return _desk(state, event, asked=event.id)
+
+
+def _supplied(state: State, event: Message[filed.SupplementReceived]) -> State:
+    return _desk(state, event, asked=None)
 
 
 def _accepted(state: State, event: Message[filed.DossierAccepted]) -> State:
-    return _desk(state, due_at=event.body.due_at)
+    return _desk(state, event, due_at=event.body.due_at, asked=None)
 
 
 def _refused(state: State, event: Message[filed.DossierRefused]) -> State:
-    return _desk(state, refused=True)
+    return _desk(state, event, refused=True)
 
 
 FAILURES_APART = timedelta(hours=1)
@@ -155,7 +186,7 @@ def owed_by(event: Message[Event], money: Money = _NO_MONEY, desk: Desk = _NO_DE
     if found is None:
         return None
     notice, facts = found
-    return Owed(notice=notice, about=event.id, facts=facts, note=getattr(event.body, "note", None))
+    return Owed(notice=notice, about=event.id, facts=facts, note=getattr(event.body, "note", None), at=event.at)
 
 
 _Notice = tuple[said.NoticeKind, Facts] | None
@@ -219,15 +250,6 @@ def _told_lately(event: Message[Event], money: Money) -> bool:
     return money.failure_told_at is not None and event.at < money.failure_told_at + FAILURES_APART
 
 
-def after_refusal(owed: Owed) -> Owed | None:
-    """What is left of a notice about money once the dossier is refused: no fee is asked for any more (the desk refuses
-    while payment, which has not heard it yet, signs a page), and what comes in all the same leads to no acceptance.
-    """
-    if owed.notice == "payment-received":
-        return owed.model_copy(update={"facts": owed.facts.model_copy(update={"refused": True})})
-    return owed if owed.notice == "payment-duplicate" else None
-
-
 _Money = (
     paid.FeeAssessed
     | paid.FeeReduced
@@ -251,19 +273,44 @@ def _money(state: State, event: Message[_Money]) -> State:
         case paid.PaymentFailed():
             changes["failed"] = money.failed + 1
             changes["failure_told_at"] = money.failure_told_at if owed is None else event.at
+        case paid.PaymentRequested():
+            changes["asked"] = event.id
+        case paid.FeePaid() | paid.FeeWaived():
+            changes["settled"] = True
     return state.model_copy(update={"payment": money.model_copy(update=changes)})
 
 
-def _told(state: State, event: Message[said.NoticeSent | said.NoticeUndeliverable]) -> State:
-    return state.model_copy(update={"notification": Sent(done=(*state.notification.done, event.body.about))})
+def _told(state: State, **changes: object) -> State:
+    return state.model_copy(update={"notification": state.notification.model_copy(update=changes)})
+
+
+def _done(state: State, event: Message[said.NoticeSent | said.NoticeCancelled]) -> State:
+    return _told(state, done=(*state.notification.done, event.body.about))
+
+
+def _undeliverable(state: State, event: Message[said.NoticeUndeliverable]) -> State:
+    """Over, until the applicant's data are corrected; if an earlier release did not say by which data: over."""
+    body = event.body
+    if body.applicant_version is None:
+        return _told(state, done=(*state.notification.done, body.about))
+    return _told(state, undeliverable={**state.notification.undeliverable, body.about: body.applicant_version})
+
+
+def _delayed(state: State, event: Message[said.NoticeDelayed]) -> State:
+    return _told(state, delayed={**state.notification.delayed, event.body.about: event.body.applicant_version})
 
 
 EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
     {
         filed.DossierSubmitted: _submitted,
         filed.ApplicantCorrected: _corrected,
+        filed.SupplementRequested: _asked,
+        filed.SupplementReceived: _supplied,
         filed.DossierAccepted: _accepted,
         filed.DossierRefused: _refused,
+        filed.ProcessingStarted: _desk,
+        filed.ResultIssued: _desk,
+        filed.ResultReturned: _desk,
         paid.FeeAssessed: _money,
         paid.FeeReduced: _money,
         paid.FeeWaived: _money,
@@ -271,7 +318,9 @@ EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
         paid.PaymentFailed: _money,
         paid.FeePaid: _money,
         paid.DuplicatePaymentFound: _money,
-        said.NoticeSent: _told,
-        said.NoticeUndeliverable: _told,
+        said.NoticeSent: _done,
+        said.NoticeCancelled: _done,
+        said.NoticeUndeliverable: _undeliverable,
+        said.NoticeDelayed: _delayed,
     }
 )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from shared.events.base import Event, EventId, Word
+from shared.events.base import ApplicantVersion, Event, EventId, Word
 
 NoticeKind = Literal[
     "submission", "supplement", "supplement-received", "payment-due", "payment-failed", "payment-received",
@@ -26,7 +26,8 @@ class NoticeSent(Event):
 
 class NoticeUndeliverable(Event):
     """The notice cannot reach the citizen by this channel, and why. `text` is what it says, with neither the name nor
-    what an officer wrote, for whoever tells the citizen otherwise.
+    what an officer wrote, for whoever tells the citizen otherwise. `applicant_version` is by which of their data: once
+    these are corrected it is tried again.
     """
 
     TYPE = "vn.gov.dossier.notice-undeliverable.v1"
@@ -36,3 +37,26 @@ class NoticeUndeliverable(Event):
     channel: Literal["email"]
     reason: Word
     text: Annotated[str, StringConstraints(max_length=20_000)] | None = None
+    applicant_version: ApplicantVersion | None = None
+
+
+class NoticeDelayed(Event):
+    """The recipient's mailbox or domain does not take the notice for now; it is tried again, for days. Said once for
+    each state of the applicant's data.
+    """
+
+    TYPE = "vn.gov.dossier.notice-delayed.v1"
+    notice: NoticeKind
+    about: EventId
+    channel: Literal["email"]
+    reason: Word
+    applicant_version: ApplicantVersion
+
+
+class NoticeCancelled(Event):
+    """The notice was owed, and is not said any more: what it asks for is settled, refused or replaced."""
+
+    TYPE = "vn.gov.dossier.notice-cancelled.v1"
+    notice: NoticeKind
+    about: EventId
+    reason: Literal["settled", "refused", "replaced"]

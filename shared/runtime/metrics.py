@@ -85,6 +85,7 @@ class Metrics:
         "bank_reports_refused", "Signed or unsigned callbacks of the bank that were refused; see the log", "reason"
     )
     task_dependency = _gauge("task_dependency", "1, with the outside system that a task needs", "task", "dependency")
+    mails = _counter("mails", "Mails by what an attempt came to, and by class of the answer", "outcome", "reason")
     circuit = _gauge("circuit_state", "0 closed, 1 half-open, 2 open", "dependency")
     dossiers = _gauge("dossiers", "Dossiers by status", "status")
     acceptance_overdue = _gauge("acceptance_overdue", "Dossiers whose acceptance limit passed unanswered")

@@ -56,12 +56,15 @@ Work = Callable[[Job], Awaitable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class TaskKind:
-    """One kind of task: its payload's model, its function, and the outside system it needs (for the breaker)."""
+    """One kind of task: its payload's model, its function, and the outside system it needs (for room and breaker). One
+    that is `slow` may take longer than a lease: its claim is lengthened when it begins.
+    """
 
     payload: type[Model]
     run: Work
     dependency: str | None = None
     timeout_s: float = 20.0
+    slow: bool = False
 
 
 async def ring(payload: Model) -> Outcome:
@@ -108,7 +111,7 @@ class Worker:
     def __post_init__(self) -> None:
         clock = asyncio.get_running_loop().time
         for name, kind in self.kinds.items():
-            if self.lease_s < kind.timeout_s + MARGIN_S:
+            if self.lease_s < kind.timeout_s + MARGIN_S and not kind.slow:
                 raise Misconfigured(
                     f"TASK_LEASE_S is {self.lease_s:g}, but the task {name} may take {kind.timeout_s:g} s: "
                     f"at least {kind.timeout_s + MARGIN_S:g}"
@@ -233,6 +236,8 @@ class Worker:
         kind = self.kinds[row["kind"]]
         claim = Claim(row["id"], row["claim"])
         try:
+            if kind.slow and not await self._held(kind, claim):
+                return
             outcome = await self._work(kind, row)
         except (Transient, KeyNotHere, Unavailable, TimeoutError, *LOST_CONNECTION) as again:
             await self._again(row, kind, again)
@@ -243,6 +248,14 @@ class Worker:
             crash_point("after-effect")
             message = Message(row["id"], row["dossier_id"], now(), outcome)
             await self._end(row, Item(message=message, claim=claim, dossier_id=row["dossier_id"]))
+
+    async def _held(self, kind: TaskKind, claim: Claim) -> bool:
+        """Whether the claim still stands, and is now as long as the task may take."""
+        held = await self.pool.execute(
+            "UPDATE tasks SET run_at = now() + make_interval(secs => $3) WHERE id = $1 AND claim = $2",
+            claim.task_id, claim.token, kind.timeout_s + MARGIN_S,
+        )  # fmt: skip
+        return str(held) == "UPDATE 1"
 
     async def _work(self, kind: TaskKind, row: asyncpg.Record) -> Outcome:
         job = Job(

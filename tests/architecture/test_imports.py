@@ -33,6 +33,9 @@ IMPURE = ("now", "utcnow", "today", "uuid1", "uuid4", "open", "print", "input", 
           "read_text", "read_bytes", "write_text", "getenv", "urandom")  # fmt: skip
 
 
+PURE_ROOMS = ("rules", "state", "commands", "waiting", "answers")
+
+
 def pure_rooms() -> list[Module]:
     return [module for module in modules("services", "shared") if _is_pure(module.path)]
 
@@ -40,7 +43,7 @@ def pure_rooms() -> list[Module]:
 def _is_pure(path: str) -> bool:
     folder, _, file = path.rpartition("/")
     if folder.startswith("services/"):
-        return file in ("rules.py", "state.py", "commands.py")
+        return file.removesuffix(".py") in PURE_ROOMS
     if path in OUTSIDE_LAW:
         return False
     return folder in ("shared/law", "shared/events") or path in PURE_FILES
@@ -61,7 +64,7 @@ def impure_uses(module: Module) -> Iterator[str]:
 
 def _own_pure_rooms(module: Module) -> set[str]:
     folder = module.name.rpartition(".")[0]
-    return {f"{folder}.{room}" for room in ("rules", "state", "commands")} if folder.startswith("services.") else set()
+    return {f"{folder}.{room}" for room in PURE_ROOMS} if folder.startswith("services.") else set()
 
 
 def test_decisions_states_law_and_events_do_no_input_or_output() -> None:

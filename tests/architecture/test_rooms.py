@@ -13,7 +13,7 @@ ALWAYS = {"README.md", "__init__.py", "__main__.py", "settings.py", "rules.py", 
 AT_NEED = {"tasks.py", "gateways.py", "api.py", "migrations"}
 OF_ITS_OWN = {
     "intake": {"commands.py", "reaching.py", "timeline.py"},
-    "notification": {"phrases.py", "texts.py", "words.py"},
+    "notification": {"answers.py", "phrases.py", "texts.py", "waiting.py", "words.py"},
     "audit": {
         "comparison.py", "differences.py", "ordering.py", "reading.py", "report.py", "trail.py", "trail_store.py",
         "verify.py",

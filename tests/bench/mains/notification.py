@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from services.notification.__main__ import service
 from services.notification.gateways import Mail
-from services.notification.tasks import kinds
+from services.notification.tasks import kinds, office
 from shared.law.loader import shipped_catalogue
 from shared.runtime.cli import main
 from shared.runtime.service import Resources, Service
@@ -16,12 +16,12 @@ from shared.runtime.tasks import TaskKind
 class Taking:
     """A mail server that takes every mail."""
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, mail: Mail, patience_s: float) -> None:
         """Taken."""
 
 
 def _tasks(resources: Resources) -> Mapping[str, TaskKind]:
-    return kinds(Taking(), resources.keys, shipped_catalogue(), resources.settings.mail_from.partition("@")[2])
+    return kinds(office(Taking(), shipped_catalogue(), resources))
 
 
 def _service() -> Service:

@@ -24,6 +24,10 @@ def _notice(sequence: int, about: str) -> Told:
     return _told("notification", sequence, "notice-sent", {"about": about, "message_id": f"<{about}>"})
 
 
+def _cancelled(about: str) -> Told:
+    return _told("notification", 4, "notice-cancelled", {"about": about, "reason": "settled"})
+
+
 _NAMES = ("dossier-submitted", "dossier-accepted", "result-returned")
 _INTAKE = [_told("intake", n, type_, {}) for n, type_ in enumerate(_NAMES, 1)]
 _PAYMENT = [_told("payment", 1, "payment-requested", FEE), _told("payment", 2, "fee-paid", FEE)]
@@ -68,6 +72,8 @@ SPOILT: list[tuple[str, Callable[[], Evidence]]] = [
     ("payment was requested 2 times",
      lambda: _everywhere([*_EVENTS, _told("payment", 3, "payment-requested", {**FEE, "reference": "d1r2"})])),
     ("no notice about DossierAccepted", lambda: _everywhere([*_EVENTS[:-2], _notice(4, "intake-9"), _EVENTS[-1]])),
+    ("cancelled, though it asks for nothing: DossierAccepted",
+     lambda: _everywhere([*_EVENTS[:-2], _cancelled("intake-2"), _EVENTS[-1]])),
     ("2 notices about", lambda: _everywhere([*_EVENTS, _notice(6, "intake-2")])),
     ("NoticeSent without a mail", lambda: replace(SOUND, mails=SOUND.mails[1:])),
     ("a mail that no NoticeSent tells of", lambda: replace(SOUND, mails=[*SOUND.mails, Mail("<x>", AT)])),
@@ -106,3 +112,19 @@ def test_a_copy_that_the_server_kept_while_its_sender_was_dead_is_excused_and_on
     twice = replace(SOUND, mails=[*SOUND.mails, Mail("<intake-1>", LATER)], noticed={"<intake-1>": LATER})
     assert judge(replace(twice, kills=[dead])).faults == []
     assert judge(replace(twice, kills=[replace(dead, back=AT - timedelta(seconds=0.5))])).faults
+
+
+def test_a_request_that_is_settled_before_its_notice_is_sent_may_be_cancelled() -> None:
+    """Its notice is the second; its mail is out only if a kill fell between 250 and the commit."""
+    others = [one for one in _EVENTS if one.place != ("notification", 3, 2)]
+    renumbered = [replace(one, sequence=n, id=f"notification-{n}", previous=f"notification-{n - 1}" if n > 1 else None)
+                  for n, one in enumerate([one for one in others if one.writer == "notification"], 1)]  # fmt: skip
+    events = [
+        *_INTAKE,
+        *_PAYMENT,
+        *renumbered,
+        replace(_cancelled("payment-1"), sequence=5, id="notification-5", previous="notification-4"),
+    ]
+    unsent = replace(_everywhere(events), mails=[mail for mail in SOUND.mails if mail.message_id != "<payment-1>"])
+    assert judge(unsent).faults == []
+    assert judge(_everywhere(events)).faults == ["a mail that no NoticeSent tells of: <payment-1>"]

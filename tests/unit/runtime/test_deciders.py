@@ -45,6 +45,8 @@ ASKED: Sequence[Model] = (
     controls.report_payment(success=False, response_code="51"),
     controls.mail_taken(),
     controls.mail_refused(),
+    controls.mail_deferred(),
+    controls.mail_needless(),
 )
 
 instants = st.datetimes(AT.replace(tzinfo=None), AT.replace(year=2027, tzinfo=None)).map(
