@@ -1,0 +1,126 @@
+"""The table of a mail server's answers: stage, code and enhanced code, and what they come to (RFC 5321, 3463, 4954)."""
+
+import pytest
+
+from services.notification.answers import Meaning, Stage, code_class, enhanced, meaning
+
+BEFORE, RECIPIENT, CONTENT = Stage.BEFORE, Stage.RECIPIENT, Stage.CONTENT
+TAKEN, SERVER, NOT_YET, NEVER, UNCLEAR = (
+    Meaning.TAKEN, Meaning.SERVER, Meaning.NOT_YET, Meaning.NEVER, Meaning.UNCLEAR
+)  # fmt: skip
+NAMED = (RECIPIENT, CONTENT)
+
+TABLE: tuple[tuple[tuple[Stage, ...], str, Meaning], ...] = (
+    # Before a recipient is named: to us, whatever it says.
+    ((BEFORE,), "421 4.3.2 closing", SERVER),
+    ((BEFORE,), "450 4.1.8 sender's domain not found", SERVER),
+    ((BEFORE,), "451 4.7.1 greylisted", SERVER),
+    ((BEFORE,), "452 4.3.1 no space", SERVER),
+    ((BEFORE,), "454 4.7.0 TLS not available", SERVER),
+    ((BEFORE,), "530 5.7.0 must issue STARTTLS", SERVER),
+    ((BEFORE,), "535 5.7.8 bad credentials", SERVER),
+    ((BEFORE,), "550 5.1.1 whatever", SERVER),
+    ((BEFORE,), "553 5.1.8 sender refused", SERVER),
+    ((BEFORE,), "554 no SMTP here", SERVER),
+    ((BEFORE,), "500 what", SERVER),
+    # The mailbox, for now.
+    (NAMED, "450 mailbox busy", NOT_YET),
+    (NAMED, "450 4.2.1 mailbox locked", NOT_YET),
+    (NAMED, "451 try later", NOT_YET),
+    (NAMED, "452 4.2.2 mailbox full", NOT_YET),
+    (NAMED, "452 4.5.3 too many recipients", NOT_YET),
+    (NAMED, "422 4.2.2 over quota", NOT_YET),
+    (NAMED, "471 4.7.1 later", NOT_YET),
+    # Its domain or the way there, for now.
+    (NAMED, "450 4.1.2 domain not found now", NOT_YET),
+    (NAMED, "451 4.4.1 no answer from host", NOT_YET),
+    (NAMED, "451 4.4.3 directory server failure", NOT_YET),
+    (NAMED, "450 4.1.1 recipient unverified", NOT_YET),
+    # Greylisting, rates, storage: of this mail as far as we can know.
+    (NAMED, "450 4.7.1 greylisted", NOT_YET),
+    (NAMED, "451 4.7.1 greylisted", NOT_YET),
+    (NAMED, "450 4.2.0 greylisted", NOT_YET),
+    (NAMED, "452 4.3.1 insufficient storage", NOT_YET),
+    (NAMED, "451 4.3.0 local error", NOT_YET),
+    (NAMED, "450 5.1.1 a class that contradicts its code", NOT_YET),
+    # For good.
+    (NAMED, "550 5.1.1 no such user", NEVER),
+    (NAMED, "550 no such user", NEVER),
+    (NAMED, "551 5.1.6 moved", NEVER),
+    (NAMED, "552 5.2.2 over quota for good", NEVER),
+    (NAMED, "553 5.1.3 bad address syntax", NEVER),
+    (NAMED, "554 5.2.1 disabled", NEVER),
+    (NAMED, "556 5.1.10 domain takes no mail", NEVER),
+    (NAMED, "500 what", NEVER),
+    (NAMED, "503 bad sequence", NEVER),
+    (NAMED, "541 spam", NEVER),
+    (NAMED, "599 no", NEVER),
+    (NAMED, "550 5.7.1 not authorized", NEVER),
+    # The content.
+    ((CONTENT,), "552 5.3.4 too big", NEVER),
+    ((CONTENT,), "554 5.6.0 bad content", NEVER),
+    ((CONTENT,), "550 5.7.1 looks like spam", NEVER),
+    ((CONTENT,), "554 5.7.1 refused by policy", NEVER),
+    # Us, though only said now.
+    (NAMED, "450 4.1.8 sender's domain not found", SERVER),
+    (NAMED, "550 5.1.7 bad sender address", SERVER),
+    (NAMED, "553 5.1.8 sender refused", SERVER),
+    (NAMED, "454 4.7.0 temporary authentication failure", SERVER),
+    (NAMED, "530 authentication required", SERVER),
+    (NAMED, "530 5.7.0 must issue STARTTLS", SERVER),
+    (NAMED, "534 5.7.9 mechanism too weak", SERVER),
+    (NAMED, "535 5.7.8 bad credentials", SERVER),
+    (NAMED, "538 5.7.11 encryption required", SERVER),
+    (NAMED, "550 5.7.8 bad credentials", SERVER),
+    (NAMED, "550 5.7.20 no passing DKIM signature", SERVER),
+    (NAMED, "550 5.7.23 SPF validation failed", SERVER),
+    (NAMED, "550 5.7.25 reverse DNS validation failed", SERVER),
+    (NAMED, "451 4.7.24 SPF validation error", SERVER),
+    (NAMED, "550 5.7.26 multiple authentication checks failed", SERVER),
+    (NAMED, "550 5.7.27 sender address has null MX", SERVER),
+    # The connection is given up, or it is no answer at all.
+    (NAMED, "421 closing", UNCLEAR),
+    (NAMED, "421 4.7.0 rate limited", UNCLEAR),
+    (NAMED, "199 what", UNCLEAR),
+    (NAMED, "600 what", UNCLEAR),
+    (NAMED, "-1 garbage", UNCLEAR),
+    # All is well.
+    ((BEFORE, RECIPIENT, CONTENT), "250 2.1.5 fine", TAKEN),
+    ((RECIPIENT,), "251 2.1.5 will forward", TAKEN),
+    ((CONTENT,), "354 go on", TAKEN),
+)
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer", "comes_to"),
+    [(stage, answer, comes_to) for stages, answer, comes_to in TABLE for stage in stages],
+)
+def test_what_an_answer_comes_to(stage: Stage, answer: str, comes_to: Meaning) -> None:
+    code, _, text = answer.partition(" ")
+    assert meaning(stage, int(code), enhanced(text)) is comes_to
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("code", range(400, 600))
+def test_every_no_means_something_and_before_a_recipient_it_is_always_to_us(stage: Stage, code: int) -> None:
+    found = meaning(stage, code, None)
+    assert found is not TAKEN
+    assert (found is SERVER) == (stage is BEFORE or code in (454, 530, 534, 535, 538))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("4.2.2 full", (2, 2)), ("5.7.1", (7, 1)), ("2.1.5 OK", (1, 5)), ("4.7.25\nmore", (7, 25)),
+     ("no such 5.1.1", None), ("5.1 user", None), ("3.1.1 x", None), ("5.1.1000 x", None), ("5.1.1. x", None), ("", None)],
+)  # fmt: skip
+def test_an_enhanced_code_is_one_that_stands_first(text: str, found: object) -> None:
+    assert enhanced(text) == found
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "word"),
+    [(452, (2, 2), "4.2"), (550, None, "5yz"), (421, None, "4yz"), (550, (99, 1), "5yz"), (-1, None, "0yz"),
+     (999, None, "0yz")],
+)  # fmt: skip
+def test_metrics_know_answers_by_a_few_dozen_words(code: int, more: tuple[int, int] | None, word: str) -> None:
+    assert code_class(code, more) == word
