@@ -111,7 +111,8 @@ def test_every_no_means_something_and_before_a_recipient_it_is_always_to_us(stag
 @pytest.mark.parametrize(
     ("text", "found"),
     [("4.2.2 full", (2, 2)), ("5.7.1", (7, 1)), ("2.1.5 OK", (1, 5)), ("4.7.25\nmore", (7, 25)),
-     ("no such 5.1.1", None), ("5.1 user", None), ("3.1.1 x", None), ("5.1.1000 x", None), ("5.1.1. x", None), ("", None)],
+     ("no such 5.1.1", None), ("5.1 user", None), ("3.1.1 x", None), ("5.1.1000 x", None), ("5.1.1. x", None),
+     ("", None)],
 )  # fmt: skip
 def test_an_enhanced_code_is_one_that_stands_first(text: str, found: object) -> None:
     assert enhanced(text) == found
