@@ -132,6 +132,8 @@ class Office:
         return Mail(clear["applicant.email"], subject(owed, recipient), body, message_id, recipient.locale)
 
     async def _handed_over(self, again: bool, mail: Mail) -> None:
+        if not mail.to:
+            raise FinalNo("no-address", "address")
         domain = mail.to.rpartition("@")[2].lower()
         if self.domains.crowded(domain, again):
             raise NotYet("crowded", "crowded", soon=not again)

@@ -133,6 +133,12 @@ async def test_a_stored_address_that_no_mail_can_be_sent_to_is_undeliverable(add
     assert await Desk([filed(address)], nowhere).send() == controls.mail_refused(reason="address")
 
 
+async def test_who_has_given_no_address_is_undeliverable_and_the_server_not_asked() -> None:
+    server = Server()
+    assert await Desk([filed("")], server).send() == controls.mail_refused(reason="no-address")
+    assert server.patience == []
+
+
 async def test_a_destroyed_key_is_an_outcome_and_no_mail_goes_out() -> None:
     server = Server()
     assert await Desk([filed()], server, DESTROYED).send() == controls.mail_refused(reason="key-destroyed")
