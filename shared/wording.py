@@ -116,8 +116,13 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "unknown-paper": Text("phải là một trong các giấy tờ: {0}", "one of the papers: {0}"),
         "unknown-reason": Text("phải là một trong các lý do: {0}", "one of the reasons: {0}"),
         "unknown-agency": Text("danh mục không có cơ quan này", "the catalogue has no such agency"),
-        "agency-not-in-force": Text(
-            "cơ quan không tồn tại vào ngày nộp", "the agency does not exist on the day of submission"
+        "agency-not-in-force": Text("cơ quan đã kết thúc hoạt động từ ngày {0}", "the agency ended on {0}"),
+        "agency-not-in-force.succeeded": Text(
+            "cơ quan đã kết thúc hoạt động từ ngày {0}; nộp hồ sơ tại: {1}", "the agency ended on {0}; file with: {1}"
+        ),
+        "agency-not-in-force.yet": Text(
+            "vào ngày nộp, cơ quan chưa hoạt động: hoạt động từ ngày {0}",
+            "the agency does not exist yet on the day of submission: it does from {0}",
         ),
         "in-the-future": Text("ngày sinh không ở tương lai", "a birth date is not in the future"),
         "in-the-future.receipt": Text(

@@ -14,10 +14,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.entries import FeeRule, Procedure
 from shared.law.loader import shipped_catalogue
 from shared.law.synthetic import AGENCY, PROCEDURE
+from shared.law.versions import in_force
 
 _FAMILIES = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi", "Đỗ", "Ngô")
 _MIDDLES = {"male": ("Văn", "Đức", "Minh", "Quang"), "female": ("Thị", "Thu", "Ngọc", "Kim")}
@@ -89,7 +91,7 @@ def _application(
         "idempotency_key": str(uuid.uuid5(uuid.UUID(int=rng.getrandbits(128)), now.isoformat())),
         "procedure": procedure.code,
         "case": rule.case if rule and rule.case else "standard",
-        "agency": _agency(rng, law, rule),
+        "agency": _agency(rng, law, rule, vietnam_date(at)),
         "channel": procedure.channels[n % len(procedure.channels)],
         "submitted_at": at.isoformat(),
         "copies": rng.choice((1, 1, 2, 3, 5)),
@@ -116,8 +118,9 @@ def _procedure(rng: random.Random, law: Catalogue, n: int, plan: str, on: date) 
     return rng.choice(known)
 
 
-def _agency(rng: random.Random, law: Catalogue, rule: FeeRule | None) -> str:
-    real = [agency for code, agency in law.agencies.items() if code != AGENCY]
+def _agency(rng: random.Random, law: Catalogue, rule: FeeRule | None, on: date) -> str:
+    known = (in_force(versions, on) for code, versions in law.agencies.items() if code != AGENCY)
+    real = [agency for agency in known if agency is not None]
     fitting = [agency.code for agency in real if not rule or rule.province in (None, agency.province)]
     return rng.choice(sorted(fitting))
 

@@ -12,8 +12,8 @@ from shared.events import intake as said
 from shared.events import notification as noticed
 from shared.events import payment as paid
 from shared.events import verification as verified
-from shared.events.base import Event
-from shared.law.calendar import VIETNAM
+from shared.events.base import Actor, Event
+from shared.law.calendar import VIETNAM, vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.lifecycle import FINAL, LABELS, Status
 from shared.wording import Language, Text
@@ -87,6 +87,7 @@ def timeline(law: Catalogue, state: State) -> dict[str, Any]:
         **summary(law, state),
         "procedure": filed.procedure,
         "agency": filed.agency,
+        "agency_name": _called(law, filed.agency, filed.submitted_at),
         "held_by": holder(state),
         "submitted_at": _local(filed.submitted_at),
         "accepted_at": _local(filed.accepted_at),
@@ -108,7 +109,7 @@ def timeline(law: Catalogue, state: State) -> dict[str, Any]:
             "pay_url": None if filed.status in FINAL else money.pay_url,
         },
         "notices": told_of(state),
-        "events": [_step(step, filed.locale) for step in _steps(state)],
+        "events": [_step(law, step, filed.locale) for step in _steps(state)],
     }
 
 
@@ -142,6 +143,20 @@ def _steps(state: State) -> list[Step]:
     return sorted((step for part in parts for step in part.steps), key=lambda step: step.at)
 
 
-def _step(step: Step, locale: Language) -> dict[str, Any]:
-    by = None if step.by is None else {"name": step.by.name, "unit": step.by.unit, "duty": step.by.duty}
-    return {"event": step.event, "label": _LABELS[step.event].say(locale), "at": _local(step.at), "by": by}
+def _step(law: Catalogue, step: Step, locale: Language) -> dict[str, Any]:
+    return {
+        "event": step.event,
+        "label": _LABELS[step.event].say(locale),
+        "at": _local(step.at),
+        "by": None if step.by is None else _actor(law, step.by, step.at),
+    }
+
+
+def _actor(law: Catalogue, by: Actor, at: datetime) -> dict[str, Any]:
+    name = None if by.unit is None else _called(law, by.unit, at)
+    return {"name": by.name, "unit": by.unit, "unit_name": name, "duty": by.duty}
+
+
+def _called(law: Catalogue, unit: str, at: datetime | None) -> str | None:
+    """The unit's name on the day of what is told of it, whatever it is called today."""
+    return None if at is None else law.agency_name(unit, vietnam_date(at))

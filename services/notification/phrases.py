@@ -44,6 +44,7 @@ THEN: Mapping[Locale, str] = {
 }
 PROCEDURE: Mapping[Locale, str] = {"vi": "{name} (mã thủ tục {code})", "en": "{name} (procedure {code})"}
 AGENCY: Mapping[Locale, str] = {"vi": "{name} (mã đơn vị {code})", "en": "{name} (unit {code})"}
+NOW: Mapping[Locale, str] = {"vi": "; nay là: {units}", "en": "; now: {units}"}
 
 CORRECT: Mapping[Locale, str] = {
     "vi": "Thông tin của người nộp hồ sơ{found}: đề nghị kiểm tra và khai lại",

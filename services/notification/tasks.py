@@ -24,6 +24,7 @@ from services.notification.rules import (
 from services.notification.state import Owed, Recipient, State
 from services.notification.texts import subject, text
 from shared.errors import KeyDestroyed, Transient
+from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.runtime import moment
 from shared.runtime.decider import Outcome
@@ -127,7 +128,8 @@ class Office:
         """The mail; name, address and the officer's note are opened for it alone."""
         sealed = {"applicant.full_name": recipient.full_name, "applicant.email": recipient.email, "note": owed.note}
         clear = await self.keys.open(dossier_id, {field: one for field, one in sealed.items() if one is not None})
-        body = text(self.law, owed, recipient, clear["applicant.full_name"], clear.get("note", ""))
+        name, today = clear["applicant.full_name"], vietnam_date(self.clock())
+        body = text(self.law, owed, recipient, name, clear.get("note", ""), today)
         message_id = f"<{owed.about}@{self.domain}>"
         return Mail(clear["applicant.email"], subject(owed, recipient), body, message_id, recipient.locale)
 

@@ -4,7 +4,7 @@ Whoever reads one learns what has happened, what comes next, what is to be done 
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from textwrap import indent
 
 from services.notification import phrases, words
@@ -12,6 +12,7 @@ from services.notification.state import Facts, Owed, Recipient
 from shared.law.calendar import VIETNAM, vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.entries import Locale, Named
+from shared.law.versions import in_force
 
 
 def subject(owed: Owed, recipient: Recipient) -> str:
@@ -20,10 +21,12 @@ def subject(owed: Owed, recipient: Recipient) -> str:
     return f"Hồ sơ {recipient.code}: {what}" if recipient.locale == "vi" else f"Dossier {recipient.code}: {what}"
 
 
-def text(law: Catalogue, owed: Owed, recipient: Recipient, name: str, note: str = "") -> str:
+def text(law: Catalogue, owed: Owed, recipient: Recipient, name: str, note: str = "", on: date | None = None) -> str:
     """The mail's text for somebody called `name`, with what the officer wrote to them; `law` knows what things are
-    called. Times in Vietnam's time, amounts in đồng.
+    called: procedures on the day of filing, agencies on the letter's day `on` (in Vietnam; None: the day of filing).
+    Times in Vietnam's time, amounts in đồng.
     """
+    on = on or vietnam_date(recipient.submitted_at)
     facts, locale = owed.facts, recipient.locale
     papers = _listed(_name(law.papers.get(paper), paper, locale) for paper in facts.papers)
     told = "payment-received-refused" if facts.refused else owed.notice
@@ -49,7 +52,11 @@ def text(law: Catalogue, owed: Owed, recipient: Recipient, name: str, note: str 
         note=phrases.NOTE[locale].format(note=indent(note.strip(), "  ")) if note.strip() else "",
     )
     return phrases.FRAME[locale].format(
-        name=name, body=body, code=recipient.code, procedure=_procedure(law, recipient), agency=_agency(law, recipient)
+        name=name,
+        body=body,
+        code=recipient.code,
+        procedure=_procedure(law, recipient),
+        agency=_agency(law, recipient, on),
     )
 
 
@@ -60,16 +67,20 @@ def _name(known: Named | None, code: str, locale: Locale) -> str:
 
 def _procedure(law: Catalogue, recipient: Recipient) -> str:
     code, on = recipient.procedure, vietnam_date(recipient.submitted_at)
-    known = next((version for version in law.procedures.get(code, ()) if version.in_force(on)), None)
+    known = in_force(law.procedures.get(code, ()), on)
     return phrases.PROCEDURE[recipient.locale].format(name=known.name(recipient.locale), code=code) if known else code
 
 
-def _agency(law: Catalogue, recipient: Recipient) -> str:
-    """The agency with its province; names of agencies stay Vietnamese."""
-    known = law.agencies.get(recipient.agency)
-    if known is None:
-        return recipient.agency
-    return phrases.AGENCY[recipient.locale].format(name=f"{known.name_vi}, {known.province_vi}", code=known.code)
+def _agency(law: Catalogue, recipient: Recipient, on: date) -> str:
+    """The agency with its province, and who is there for one that has ended; names of agencies stay Vietnamese."""
+    name = _unit(law, recipient.agency, on, recipient.locale)
+    followers = [_unit(law, one.code, on, recipient.locale) for one in law.successors(recipient.agency, on)]
+    return name + (phrases.NOW[recipient.locale].format(units="; ".join(followers)) if followers else "")
+
+
+def _unit(law: Catalogue, code: str, on: date, locale: Locale) -> str:
+    name = law.agency_name(code, on)
+    return code if name is None else phrases.AGENCY[locale].format(name=name, code=code)
 
 
 def _reason(law: Catalogue, code: str | None, locale: Locale) -> str:

@@ -12,6 +12,7 @@ from shared.events.payment import Favour, FeeAssessed
 from shared.law import fees
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
+from shared.law.codes import province_of
 from shared.runtime.decider import Outcome
 from shared.runtime.keyring import KeyRing
 from shared.runtime.tasks import Job, TaskKind
@@ -40,7 +41,7 @@ def assessed(law: Catalogue, filing: Filing, group: str | None) -> FeeAssessed:
         procedure=filing.procedure,
         case=filing.case,
         channel=filing.channel,
-        province=law.agency(filing.agency).province,
+        province=province_of(filing.agency),
         filed_on=vietnam_date(filing.submitted_at),
         copies=filing.copies,
         pages=filing.pages,

@@ -1,9 +1,12 @@
-"""`python -m shared.law quote FILE.jsonl` and `python -m shared.law catalogue`."""
+"""`python -m shared.law`: `quote FILE.jsonl`, `catalogue` and `calendar YEAR`."""
 
 import argparse
+import csv
 import sys
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterable
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,11 +16,13 @@ from shared.command import run_command
 from shared.errors import Fault
 from shared.forms import NotJson, read_json
 from shared.law.application import Application
+from shared.law.calendar import FIRST_YEAR, LAST_YEAR
 from shared.law.catalogue import Catalogue, CatalogueError
 from shared.law.faults import examine
 from shared.law.loader import load_catalogue
 from shared.law.quote import quote
 from shared.law.table import catalogue_table
+from shared.law.year import remarkable_days, year_table
 
 MAX_LINE = 256 * 1024  # as much as the HTTP door takes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -28,9 +33,13 @@ def main(arguments: list[str]) -> int:
     asked = _parser().parse_args(arguments)
     try:
         catalogue = load_catalogue()
+        if asked.command == "calendar" and asked.agency not in (None, *catalogue.agencies):
+            print("the catalogue has no such agency; it has", ", ".join(catalogue.agencies), file=sys.stderr)
+            return 2
         if asked.command == "quote":
             return _quote_file(asked.file, catalogue)
-        sys.stdout.buffer.write(catalogue_table(catalogue).encode())
+        sys.stdout.buffer.write(_printed(asked, catalogue).encode())
+        sys.stdout.flush()
     except CatalogueError as wrong:
         print(wrong, file=sys.stderr)
         return 2
@@ -42,8 +51,36 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     quoting = commands.add_parser("quote", help="fee, acceptance limit and due date of every application in a file")
     quoting.add_argument("file", type=Path, help="applications, one JSON object a line")
-    commands.add_parser("catalogue", help="procedures, fee rules, papers and reasons for refusals")
+    commands.add_parser("catalogue", help="procedures, fee rules, units, papers and reasons for refusals")
+    year = commands.add_parser(
+        "calendar", help="a year month by month: each day off and each worked Saturday, with why"
+    )
+    year.add_argument("year", type=_year, help=f"{FIRST_YEAR} to {LAST_YEAR}")
+    year.add_argument("--agency", metavar="CODE", help="with the hours of this agency")
+    year.add_argument("--csv", action="store_true", help="the days alone, as CSV")
     return parser
+
+
+def _year(text: str) -> int:
+    if not (text.isdecimal() and FIRST_YEAR <= int(text) <= LAST_YEAR):
+        raise ArgumentTypeError(f"the working calendar is known from {FIRST_YEAR} to {LAST_YEAR}")
+    return int(text)
+
+
+def _printed(asked: Namespace, catalogue: Catalogue) -> str:
+    if asked.command == "catalogue":
+        return catalogue_table(catalogue)
+    return year_csv(catalogue, asked.year) if asked.csv else year_table(catalogue, asked.year, asked.agency)
+
+
+def year_csv(catalogue: Catalogue, year: int) -> str:
+    """The days of `remarkable_days` as CSV (RFC 4180) with a head; a date is ISO 8601."""
+    out = StringIO()
+    lines = csv.writer(out)
+    lines.writerow(("date", "weekday", "state", "reason", "source"))
+    days = remarkable_days(catalogue, year)
+    lines.writerows((one.day, f"{one.day:%A}", one.state, one.reason, one.source) for one in days)
+    return out.getvalue()
 
 
 def _quote_file(path: Path, catalogue: Catalogue) -> int:

@@ -1,12 +1,13 @@
 """When an agency is open (C1, C2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from functools import cache
 from typing import NamedTuple
 
 import holidays
+from holidays.version import __version__ as holidays_version
 
 # Vietnam has kept +07:00 without summer time since 1975: a fixed offset says what the zone says, without zone files.
 VIETNAM = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
@@ -18,9 +19,16 @@ CLOSING = AFTERNOON[1]
 # The lunar tables behind the public holidays end with 2100; beyond it Tết would silently vanish.
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 
+LIBRARY = f"holidays {holidays_version} (VN)"
+"""Where the public holidays come from."""
+
 _DAY = timedelta(days=1)
 
 Hours = tuple[tuple[time, time], ...]
+Days = tuple[tuple[date, date], ...]
+"""Spans of days, each [from, to)."""
+
+ALWAYS: Days = ((date.min, date.max),)
 
 
 class Session(NamedTuple):
@@ -43,11 +51,37 @@ def vietnam_date(at: datetime) -> date:
 
 
 @cache
-def _national_days(year: int) -> tuple[frozenset[date], frozenset[date]]:
+def _national(year: int) -> holidays.HolidayBase:
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise ValueError(f"the working calendar is known from {FIRST_YEAR} to {LAST_YEAR}, not for {year}")
-    known = holidays.country_holidays("VN", years=year)
+    return holidays.country_holidays("VN", years=year, language="vi")
+
+
+@cache
+def _national_days(year: int) -> tuple[frozenset[date], frozenset[date]]:
+    known = _national(year)
     return frozenset(known), frozenset(known.weekend_workdays)
+
+
+def national_names(year: int) -> tuple[Mapping[date, str], Mapping[date, str]]:
+    """The holiday library's days off and worked weekend days of a year, with what it calls them in Vietnamese;
+    ValueError outside the known years.
+    """
+    known = _national(year)
+    worked = sorted(day for day in known.weekend_workdays if day.year == year)
+    return dict(known), {day: _exchanged(known, day) for day in worked}
+
+
+def _exchanged(known: Mapping[date, str], worked: date) -> str:
+    """The library names a day off after the one that is worked instead, but not the other way round."""
+    off = [day for day, name in known.items() if f"{worked:%d/%m/%Y}" in name]
+    return f"Làm bù cho ngày {off[0]:%d/%m/%Y}" if off else "Làm bù"
+
+
+def is_working_weekday(day: date) -> bool:
+    """Whether `day` is a Monday to Friday and no public holiday of the library; ValueError outside the known years."""
+    off, _ = _national_days(day.year)
+    return day.weekday() < 5 and day not in off
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +89,12 @@ class Calendar:
     """The working calendar of one agency.
 
     `days_off` and `worked_days` are decisions that the holiday library lacks; they win over it.
-    `saturday_mornings`: the agency also sits on Saturdays from 07:00 to 11:30 (C1).
+    `saturday_mornings`: when the agency also sits on Saturdays from 07:00 to 11:30 (C1).
     """
 
     days_off: frozenset[date] = frozenset()
     worked_days: frozenset[date] = frozenset()
-    saturday_mornings: bool = False
+    saturday_mornings: Days = ()
 
     def hours(self, day: date) -> Hours:
         """The hours in which the agency sits on `day`, none on a day off; ValueError outside the known years."""
@@ -76,7 +110,8 @@ class Calendar:
     def _ordinary_hours(self, day: date) -> Hours:
         if day.weekday() < 5:
             return MORNING, AFTERNOON
-        return (MORNING,) if day.weekday() == 5 and self.saturday_mornings else ()
+        sits = day.weekday() == 5 and any(first <= day < end for first, end in self.saturday_mornings)
+        return (MORNING,) if sits else ()
 
     def is_working_day(self, day: date) -> bool:
         """Whether the agency sits at all on `day`."""

@@ -5,12 +5,13 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
-from typing import Annotated, Protocol, TypeVar
-
-from pydantic.types import Strict
+from typing import TypeVar
 
 from shared.law.calendar import Calendar
-from shared.law.entries import Agency, Dated, Entry, FeeRule, Named, Procedure, Reason, Text
+from shared.law.decisions import Decisions, decision_faults
+from shared.law.entries import Agency, FeeRule, Named, Procedure, Reason
+from shared.law.units import line_above, successors, unit_faults
+from shared.law.versions import by_day, in_force, nearest, overlaps
 
 
 class CatalogueError(ValueError):
@@ -19,21 +20,6 @@ class CatalogueError(ValueError):
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
         super().__init__("the catalogue is wrong:\n  " + "\n  ".join(self.faults))
-
-
-class Decision(Entry):
-    """A decision on one day that the holiday library lacks (C1)."""
-
-    date: date
-    basis: Text
-    source: Text
-
-
-class Decisions(Entry):
-    """The override table of the calendar (C1)."""
-
-    days_off: Annotated[tuple[Decision, ...], Strict(False)]
-    worked_days: Annotated[tuple[Decision, ...], Strict(False)]
 
 
 @dataclass(frozen=True)
@@ -49,18 +35,13 @@ class Entries:
     decisions: Decisions
 
 
-class _Coded(Protocol):
-    @property
-    def code(self) -> str: ...
-
-
 _Item = TypeVar("_Item")
-_CodedItem = TypeVar("_CodedItem", bound=_Coded)
+_D = TypeVar("_D", Agency, Procedure)
 
 
 class Catalogue:
-    """Procedures, fee rules, agencies, groups, papers and reasons for refusals, and the calendars of the agencies.
-    Nothing in it changes.
+    """Procedures, fee rules, agencies, groups, papers and reasons for refusals, and the calendars of the agencies:
+    `ordinary` is that of one without Saturday mornings. Nothing in it changes.
 
     `version` identifies the content and the holiday tables, so that a dossier can say by which rules it was handled.
     Raises CatalogueError if the entries contradict each other.
@@ -71,44 +52,72 @@ class Catalogue:
         if faults:
             raise CatalogueError(faults)
         self.version = version
-        self.agencies: Mapping[str, Agency] = {agency.code: agency for agency in entries.agencies}
+        self.agencies: Mapping[str, tuple[Agency, ...]] = _by_code(entries.agencies)
         self.groups: Mapping[str, Named] = {group.code: group for group in entries.groups}
         self.papers: Mapping[str, Named] = {paper.code: paper for paper in entries.papers}
         self.reasons: Mapping[str, Reason] = {reason.code: reason for reason in entries.reasons}
         self.procedures: Mapping[str, tuple[Procedure, ...]] = _by_code(entries.procedures)
         self.fee_rules: Mapping[str, tuple[FeeRule, ...]] = _grouped((rule.procedure, rule) for rule in entries.fees)
-        self._calendars = {sits: _calendar(entries.decisions, sits) for sits in (False, True)}
+        self.decisions = entries.decisions
+        self.ordinary = _calendar(entries.decisions, ())
+        self._calendars = {code: _calendar(entries.decisions, units) for code, units in self.agencies.items()}
 
     def procedure(self, code: str, on: date) -> Procedure:
         """The procedure as it stood on a day in Vietnam; KeyError if the code is unknown or not in force that day."""
-        for version in self.procedures[code]:
-            if version.in_force(on):
-                return version
-        raise KeyError(code)
+        return _found(self.procedures, code, on)
 
-    def agency(self, code: str) -> Agency:
-        """The agency with this unit code; KeyError if unknown."""
-        return self.agencies[code]
+    def agency(self, code: str, on: date) -> Agency:
+        """The unit as it was on a day in Vietnam; KeyError if the code is unknown or not in force that day."""
+        return _found(self.agencies, code, on)
+
+    def agency_name(self, code: str, on: date) -> str | None:
+        """What a unit is called on a day in Vietnam, with the district in which it lies and the province: the last name
+        of one that has ended; None if the code is unknown.
+        """
+        if code not in self.agencies:
+            return None
+        unit = nearest(self.agencies[code], on)
+        above = (one.name_vi for one in line_above(self.agencies, unit, on) if one.level == "district")
+        return ", ".join((unit.name_vi, *above, unit.province_vi))
+
+    def successors(self, code: str, on: date) -> tuple[Agency, ...]:
+        """The units of a day in Vietnam to which an ended one's work has gone, as known; none of one that is there."""
+        versions = self.agencies.get(code, ())
+        if not versions or on < (versions[-1].valid_to or date.max):
+            return ()
+        return tuple({unit.code: unit for unit in successors(self.agencies, code, on)}.values())
 
     def calendar(self, agency: str) -> Calendar:
-        """The working calendar of the agency with this unit code (C1); KeyError if unknown."""
-        return self._calendars[self.agencies[agency].saturday_mornings]
+        """The working calendar of the unit with this code (C1), of an ended one too: dossiers of its may be open;
+        KeyError if unknown.
+        """
+        return self._calendars[agency]
 
     def fees_in_force(self, procedure: str, on: date) -> tuple[FeeRule, ...]:
         """The fee rules of a procedure on a day in Vietnam (F1), none if it costs nothing."""
         return tuple(rule for rule in self.fee_rules.get(procedure, ()) if rule.in_force(on))
 
 
-def _calendar(decisions: Decisions, saturday_mornings: bool) -> Calendar:
+def _calendar(decisions: Decisions, versions: tuple[Agency, ...]) -> Calendar:
+    ends = (*(version.valid_from for version in versions[1:]), date.max)[: len(versions)]
     return Calendar(
         days_off=frozenset(decision.date for decision in decisions.days_off),
         worked_days=frozenset(decision.date for decision in decisions.worked_days),
-        saturday_mornings=saturday_mornings,
+        saturday_mornings=tuple(
+            (version.valid_from, end) for version, end in zip(versions, ends, strict=True) if version.saturday_mornings
+        ),
     )
 
 
-def _by_code(items: Iterable[_CodedItem]) -> dict[str, tuple[_CodedItem, ...]]:
-    return _grouped((item.code, item) for item in items)
+def _found(known: Mapping[str, tuple[_D, ...]], code: str, on: date) -> _D:
+    version = in_force(known[code], on)
+    if version is None:
+        raise KeyError(code)
+    return version
+
+
+def _by_code(items: Iterable[_D]) -> dict[str, tuple[_D, ...]]:
+    return {code: by_day(versions) for code, versions in _grouped((item.code, item) for item in items).items()}
 
 
 def _grouped(pairs: Iterable[tuple[str, _Item]]) -> dict[str, tuple[_Item, ...]]:
@@ -119,24 +128,20 @@ def _grouped(pairs: Iterable[tuple[str, _Item]]) -> dict[str, tuple[_Item, ...]]
 
 
 def _faults(entries: Entries) -> Iterator[str]:
-    yield from _repeated("agencies.yaml", (agency.code for agency in entries.agencies))
+    yield from (f"agencies.yaml: {fault}" for fault in unit_faults(_by_code(entries.agencies)))
     yield from _repeated("groups.yaml", (group.code for group in entries.groups))
     yield from _repeated("papers.yaml", (paper.code for paper in entries.papers))
     yield from _repeated("reasons.yaml", (reason.code for reason in entries.reasons))
     yield from _unnamed(entries)
     yield from _repeated("fees.yaml", (rule.id for rule in entries.fees))
-    yield from _repeated("calendar.yaml", _decided_days(entries.decisions))
+    yield from (f"calendar.yaml: {fault}" for fault in decision_faults(entries.decisions))
     for code, versions in _by_code(entries.procedures).items():
-        yield from _overlapping(code, versions)
+        yield from (f"procedures.yaml: {code}: {fault}" for fault in overlaps(versions))
     procedures = _by_code(entries.procedures)
     groups = {group.code for group in entries.groups}
     for rule in entries.fees:
         yield from (f"fees.yaml: {rule.id}: {fault}" for fault in _rule_faults(rule, procedures, groups))
     yield from _contradicting(entries.fees)
-
-
-def _decided_days(decisions: Decisions) -> Iterator[date]:
-    return (decision.date for decision in decisions.days_off + decisions.worked_days)
 
 
 def _repeated(file: str, keys: Iterable[Hashable]) -> Iterator[str]:
@@ -148,12 +153,6 @@ def _unnamed(entries: Entries) -> Iterator[str]:
     for procedure in entries.procedures:
         unknown = (paper for paper in procedure.papers if paper not in named)
         yield from (f"procedures.yaml: {procedure.code}: unknown paper {paper}" for paper in unknown)
-
-
-def _overlapping(code: str, versions: Iterable[Dated]) -> Iterator[str]:
-    for one, other in combinations(versions, 2):
-        if one.meets(other):
-            yield f"procedures.yaml: {code}: the versions from {one.valid_from} and {other.valid_from} overlap"
 
 
 def _rule_faults(rule: FeeRule, procedures: Mapping[str, tuple[Procedure, ...]], groups: set[str]) -> Iterator[str]:

@@ -47,6 +47,11 @@ class DossierCode:
         return f"{self.series}-{self.digits}"
 
 
+def province_of(unit: str) -> str:
+    """The province's letter code of a unit's code (F1), whatever else is known of the unit."""
+    return unit.partition(".")[0]
+
+
 def series_of(unit: str, submitted_at: datetime) -> str:
     """The running-number series of a unit and an aware instant, e.g. `H02.15.12-261124` (date in Vietnam).
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic.types import Strict
 
 from shared.law.clock import Duration, DurationUnit
-from shared.law.codes import UNIT
+from shared.law.codes import UNIT, province_of
 
 Channel = Literal["direct", "online", "postal"]
 Tariff = Literal["direct", "online"]
@@ -85,18 +85,24 @@ class Reason(Named):
 
 
 class Agency(Dated):
-    """A unit that receives dossiers."""
+    """A unit that receives dossiers, as it is between two dates.
+
+    `parent`: the unit above it, e.g. the district up to 1 July 2025. `successors`: of the last version of one that has
+    ended, the units to which its work has gone.
+    """
 
     code: AgencyCode
     name_vi: Text
-    level: Literal["province", "commune"]
+    level: Literal["province", "district", "commune"]
     province_vi: Text
+    parent: AgencyCode | None = None
     saturday_mornings: bool = False
+    successors: Annotated[tuple[AgencyCode, ...], Strict(False)] = ()
 
     @property
     def province(self) -> str:
         """The province's letter code, the first part of the unit code (F1)."""
-        return self.code.partition(".")[0]
+        return province_of(self.code)
 
 
 class Procedure(Named, Dated):

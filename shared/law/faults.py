@@ -14,7 +14,9 @@ from shared.law.catalogue import Catalogue
 from shared.law.codes import identity_faults
 from shared.law.entries import Procedure
 from shared.law.synthetic import AGENCY, PROCEDURE
+from shared.law.versions import in_force
 from shared.law.ways import FIELDS, REQUIRED, ways
+from shared.wording import Text
 
 Path = tuple[str | int, ...]
 
@@ -130,11 +132,11 @@ def _procedure_faults(said: _Readable, catalogue: Catalogue, filed_on: date | No
     versions = catalogue.procedures.get(code, ())
     if not versions:
         yield Fault("/procedure", "unknown-procedure")
-    in_force = [version for version in versions if filed_on is None or version.in_force(filed_on)]
-    if versions and not in_force:
-        yield Fault("/procedure", "procedure-not-in-force")
-    for version in in_force[:1]:
+    version = in_force(versions, filed_on) if filed_on is not None else next(iter(versions), None)
+    if version is not None:
         yield from _terms_faults(said, version)
+    elif versions:
+        yield Fault("/procedure", "procedure-not-in-force")
 
 
 def _terms_faults(said: _Readable, procedure: Procedure) -> Iterator[Fault]:
@@ -149,11 +151,26 @@ def _terms_faults(said: _Readable, procedure: Procedure) -> Iterator[Fault]:
 def _agency_faults(code: str | None, catalogue: Catalogue, filed_on: date | None) -> Iterator[Fault]:
     if code is None:
         return
-    agency = catalogue.agencies.get(code)
-    if agency is None:
+    versions = catalogue.agencies.get(code, ())
+    if not versions:
         yield Fault("/agency", "unknown-agency")
-    elif filed_on is not None and not agency.in_force(filed_on):
-        yield Fault("/agency", "agency-not-in-force")
+    elif filed_on is not None and in_force(versions, filed_on) is None:
+        yield _not_there(catalogue, code, filed_on)
+
+
+def _not_there(catalogue: Catalogue, code: str, on: date) -> Fault:
+    """When the unit began or ended, and which units have followed it."""
+    first, end = catalogue.agencies[code][0].valid_from, catalogue.agencies[code][-1].valid_to
+    if end is None or on < first:
+        return Fault("/agency", "agency-not-in-force.yet", (_day(first),))
+    names = [f"{catalogue.agency_name(one.code, on)} ({one.code})" for one in catalogue.successors(code, on)]
+    if not names:
+        return Fault("/agency", "agency-not-in-force", (_day(end),))
+    return Fault("/agency", "agency-not-in-force.succeeded", (_day(end), "; ".join(names)))
+
+
+def _day(day: date) -> Text:
+    return Text(f"{day:%d/%m/%Y}", f"{day}")
 
 
 def _synthetic_faults(said: _Readable) -> Iterator[Fault]:

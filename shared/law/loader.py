@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from shared.law.catalogue import Catalogue, CatalogueError, Decisions, Entries
+from shared.law.catalogue import Catalogue, CatalogueError, Entries
+from shared.law.decisions import Decisions
 from shared.law.entries import Agency, Entry, FeeRule, Named, Procedure, Reason
 
 DATA = Path(__file__).parent / "data"
@@ -49,10 +51,24 @@ def shipped_catalogue() -> Catalogue:
     return load_catalogue()
 
 
+class _Yaml(yaml.SafeLoader):
+    """Reads what looks like a day but is none (2025-06-31) as the text that it is, so that its entry can be named."""
+
+    def day(self, node: yaml.ScalarNode) -> Any:
+        """A date or time, or its text."""
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError:
+            return node.value
+
+
+_Yaml.add_constructor("tag:yaml.org,2002:timestamp", _Yaml.day)
+
+
 def _read(folder: Path, name: str, faults: list[str]) -> Any:
     text = (folder / f"{name}.yaml").read_bytes()
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Yaml)  # noqa: S506
     except yaml.YAMLError as wrong:
         faults.append(f"{name}.yaml: not YAML: {' '.join(str(wrong).split())}")
         return {"days_off": [], "worked_days": []} if name == "calendar" else []
@@ -84,7 +100,12 @@ def _decisions(text: Any, faults: list[str]) -> Decisions:
 
 
 def _told(where: str, wrong: ValidationError) -> list[str]:
-    return [": ".join((where, *map(str, error["loc"]), error["msg"])) for error in wrong.errors(include_url=False)]
+    return [": ".join((where, *map(str, error["loc"]), _said(error))) for error in wrong.errors(include_url=False)]
+
+
+def _said(error: ErrorDetails) -> str:
+    given = error["input"]
+    return f"{error['msg']}, not {given}" if error["type"].startswith("date") else error["msg"]
 
 
 def _version(texts: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from shared.law.application import Application
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.clock import accept_by, due_at
+from shared.law.codes import province_of
 from shared.law.fees import Assessment, Filing, assess
 
 
@@ -17,7 +18,7 @@ def filing_of(application: Application, catalogue: Catalogue, submitted_at: date
         procedure=application.procedure,
         case=application.case,
         channel=application.channel,
-        province=catalogue.agency(application.agency).province,
+        province=province_of(application.agency),
         filed_on=vietnam_date(submitted_at),
         copies=application.copies,
         pages=application.pages,

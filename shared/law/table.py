@@ -4,17 +4,30 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from shared.law.catalogue import Catalogue
 from shared.law.clock import Duration
-from shared.law.entries import Dated, FeeRule, Named, Procedure, Reason
+from shared.law.entries import Agency, Dated, FeeRule, Named, Procedure, Reason
 
 _PROCEDURE_HEAD = ("code", "name", "time", "channels", "cases", "papers", "in force", "legal basis", "source")
 _FEE_HEAD = ("procedure", "rule", "kind", "for", "đồng", "in force", "legal basis", "source")
+_UNIT_HEAD = (
+    "unit",
+    "name",
+    "level",
+    "province",
+    "below",
+    "Saturdays",
+    "followed by",
+    "in force",
+    "legal basis",
+    "source",
+)
 _PAPER_HEAD = ("paper", "name", "in English")
 _REASON_HEAD = ("reason for a refusal", "sentence", "in English", "legal basis")
 
 
 def catalogue_table(catalogue: Catalogue) -> str:
-    """Procedures, fee rules, papers and reasons with their legal basis and dates; the text ends with a newline."""
+    """Procedures, fee rules, units, papers and reasons with legal basis and dates; the text ends with a newline."""
     procedures = [_procedure_row(version) for versions in catalogue.procedures.values() for version in versions]
+    units = [_unit_row(version) for versions in catalogue.agencies.values() for version in versions]
     rules = [_fee_row(rule) for found in catalogue.fee_rules.values() for rule in found]
     return "\n".join(
         (
@@ -23,6 +36,8 @@ def catalogue_table(catalogue: Catalogue) -> str:
             *_aligned(_PROCEDURE_HEAD, procedures),
             "",
             *_aligned(_FEE_HEAD, rules),
+            "",
+            *_aligned(_UNIT_HEAD, units),
             "",
             *_aligned(_PAPER_HEAD, map(_named, catalogue.papers.values())),
             "",
@@ -66,6 +81,21 @@ def _fee_row(rule: FeeRule) -> tuple[str, ...]:
         _dates(rule),
         rule.basis,
         rule.source,
+    )
+
+
+def _unit_row(unit: Agency) -> tuple[str, ...]:
+    return (
+        unit.code,
+        unit.name_vi,
+        unit.level,
+        unit.province_vi,
+        unit.parent or "",
+        "mornings" if unit.saturday_mornings else "",
+        ", ".join(unit.successors),
+        _dates(unit),
+        unit.basis,
+        unit.source,
     )
 
 

@@ -10,6 +10,9 @@ import pytest
 import structlog
 
 from shared.runtime import logs
+from tests.lawbook import edit, folder
+
+__all__ = ["edit", "folder"]
 
 LogLines = Callable[[], list[dict[str, Any]]]
 """The lines that a process has written so far, as an operator's log holds them."""

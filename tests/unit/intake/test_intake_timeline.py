@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid5
 
 import pytest
@@ -29,6 +29,7 @@ from tests.controls import (
     fee_reduced,
     fee_waived,
     message,
+    officer,
     payment_failed,
     payment_requested,
     processing_started,
@@ -129,6 +130,18 @@ def test_what_happened_is_told_by_time_whichever_service_said_it(row: Row) -> No
     times = [datetime.fromisoformat(step["at"]) for step in told]
     assert times == [AT + n * HOUR for n in range(len(row.events))]
     assert all(step["at"].endswith("+07:00") for step in told)
+
+
+@pytest.mark.parametrize(("on", "name"), [
+    (datetime(2025, 6, 30, 16, 59, tzinfo=UTC), "Đơn vị mẫu 12, Bắc Giang"),
+    (datetime(2025, 6, 30, 17, 0, tzinfo=UTC), "Đơn vị mẫu 12, Bắc Ninh"),
+])  # fmt: skip
+def test_a_unit_bears_the_name_of_the_day_of_what_is_told_of_it(on: datetime, name: str) -> None:
+    filed = dossier_submitted(agency="H02.15.12", submitted_at=on)
+    later = message(dossier_accepted(by=officer(unit="H02.15.12")), at=datetime(2025, 7, 2, 2, tzinfo=UTC))
+    told = timeline(LAW, given(INTAKE, [message(filed, at=on), later]).state)
+    assert (told["agency"], told["agency_name"]) == ("H02.15.12", name)
+    assert [step["by"]["unit_name"] for step in told["events"]] == [None, "Đơn vị mẫu 12, Bắc Ninh"]
 
 
 def test_what_is_asked_for_is_told_with_its_limit_in_vietnams_time() -> None:

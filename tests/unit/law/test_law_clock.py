@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.law.calendar import AFTERNOON, LAST_YEAR, MORNING, VIETNAM, Calendar, vietnam_date
+from shared.law.calendar import AFTERNOON, ALWAYS, LAST_YEAR, MORNING, VIETNAM, Calendar, vietnam_date
 from shared.law.clock import (
     Duration,
     DurationUnit,
@@ -21,7 +21,7 @@ from shared.law.clock import (
 )
 
 ORDINARY = Calendar()
-WITH_SATURDAYS = Calendar(saturday_mornings=True)
+WITH_SATURDAYS = Calendar(saturday_mornings=ALWAYS)
 
 
 def at(text: str) -> datetime:

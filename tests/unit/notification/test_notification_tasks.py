@@ -4,7 +4,7 @@ again.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -237,3 +237,13 @@ def test_only_so_many_domains_are_known() -> None:
     for n in range(1200):
         domains.kept_waiting(f"{n}.vn")
     assert (len(domains.slow), "0.vn" in domains.slow, "1199.vn" in domains.slow) == (1000, False, True)
+
+
+@pytest.mark.parametrize(("minute", "province"), [(59, "Bắc Giang"), (60, "Bắc Ninh")])
+async def test_a_mail_names_the_agency_as_it_is_called_on_the_day_in_vietnam_on_which_it_is_written(
+    minute: int, province: str
+) -> None:
+    server, at = Server(), datetime(2025, 6, 30, 16, tzinfo=UTC) + timedelta(minutes=minute)
+    of = message(controls.dossier_submitted(applicant=person(), agency="H02.15.12"), at=AT, message_id=MESSAGE)
+    await Desk([of], server, at=at).send()
+    assert f"Đơn vị mẫu 12, {province} (" in server.taken[0].text

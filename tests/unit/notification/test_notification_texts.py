@@ -1,6 +1,8 @@
 """What citizens read: whole notices in both languages, in words and never in codes."""
 
 import re
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -10,6 +12,7 @@ from services.notification.texts import subject, text
 from shared.events.catalogue import BY_TYPE
 from shared.events.notification import NoticeKind
 from shared.law.entries import Locale
+from shared.law.loader import load_catalogue
 from tests.controls import (
     AGENCY,
     CODE,
@@ -23,6 +26,7 @@ from tests.controls import (
     supplement_requested,
 )
 from tests.deciders import LAW
+from tests.lawbook import Edit
 from tests.notices import CASES, FOLDER, LOCALES, NAME, file_of, owed, written
 
 EVERYWHERE = pytest.mark.parametrize("locale", LOCALES)
@@ -75,9 +79,33 @@ def test_every_procedure_and_every_agency_is_told_by_its_name(locale: Locale) ->
     for code, (procedure, *_) in LAW.procedures.items():
         told = text(LAW, owed(dossier_submitted()), recipient(locale=locale, procedure=code), NAME)
         assert f": {procedure.name(locale)} (" in told
-    for code, agency in LAW.agencies.items():
+    for code, (*_, agency) in LAW.agencies.items():
         told = text(LAW, owed(dossier_submitted()), recipient(locale=locale, agency=code), NAME)
         assert f": {agency.name_vi}, {agency.province_vi} (" in told
+
+
+@EVERYWHERE
+@pytest.mark.parametrize(("on", "province"), [(date(2025, 6, 30), "Bắc Giang"), (date(2025, 7, 1), "Bắc Ninh")])
+def test_a_letter_names_the_agency_as_it_is_called_on_the_letters_day(locale: Locale, on: date, province: str) -> None:
+    to = recipient(locale=locale, agency="H02.15.12", submitted_at=datetime(2025, 6, 2, 3, tzinfo=UTC))
+    assert f": Đơn vị mẫu 12, {province} (" in text(LAW, owed(dossier_submitted()), to, NAME, on=on)
+    assert ": Đơn vị mẫu 12, Bắc Giang (" in text(LAW, owed(dossier_submitted()), to, NAME)
+
+
+@pytest.mark.parametrize(("locale", "now"), [("vi", "; nay là: "), ("en", "; now: ")])
+def test_a_letter_about_an_ended_agency_names_the_one_that_followed(
+    folder: Path, edit: Edit, locale: Locale, now: str
+) -> None:
+    edit("agencies.yaml", "valid_from: 2025-07-01\n  valid_to: null", _ENDED)
+    law, to = load_catalogue(folder), recipient(locale=locale, agency="H02.15")
+    last, next_ = "Sở Tư pháp, Bắc Ninh", "Đơn vị mẫu 12, Bắc Ninh"
+    told = text(law, owed(dossier_submitted()), to, NAME, on=date(2026, 11, 30))
+    assert last in told
+    assert now in told.split(last)[1].split(next_)[0]
+    assert now not in text(law, owed(dossier_submitted()), to, NAME, on=date(2026, 10, 31))
+
+
+_ENDED = 'valid_from: 2025-07-01\n  valid_to: 2026-11-01\n  successors: ["H02.15.12"]'
 
 
 def test_limits_are_told_in_vietnams_time_as_people_of_each_language_write_it() -> None:
