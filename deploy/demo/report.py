@@ -76,7 +76,7 @@ def line_of(played: Played) -> dict[str, Any]:
         "fee_kind": fee.data["kind"] if fee else None,
         "accepted_at": accepted.data["accepted_at"] if accepted else None,
         "due_at": accepted.data["due_at"] if accepted else None,
-        "events": [event.name for event in case.events],
+        "events": [event.name for event in case.in_order()],
         "notices": [event.data["notice"] for event in case.all("NoticeSent")],
     }
 

@@ -7,23 +7,44 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from shared.causal import in_causal_order
 from shared.runtime.kafka import Broker, Login
 from shared.topics import TOPICS
+
+_WRITERS = {topic.name: topic.writer for topic in TOPICS.values()}
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One event as a subscriber sees it. `published_at` is the record's own time, UTC."""
+    """One event as a subscriber sees it. `published_at` is the record's own time, `at` its writer's (UTC)."""
 
     name: str
     dossier_id: str
     data: dict[str, Any]
     published_at: datetime
     time: str
+    topic: str = ""
+    ce_id: str = ""
+
+    @property
+    def id(self) -> UUID | None:
+        """The event's id."""
+        return UUID(self.ce_id) if self.ce_id else None
+
+    @property
+    def event(self) -> str:
+        """The event's class name."""
+        return self.name
+
+    @property
+    def at(self) -> datetime:
+        """When it was said, by its writer's clock."""
+        return datetime.fromisoformat(self.time)
 
 
 @dataclass
@@ -35,6 +56,13 @@ class Case:
     def all(self, *names: str) -> list[Seen]:
         """The events of these names."""
         return [event for event in self.events if event.name in names]
+
+    def in_order(self) -> list[Seen]:
+        """The events as they can have happened: the writers' clocks, which the records bear, need not agree."""
+        told: dict[str, list[Seen]] = defaultdict(list)
+        for event in self.events:
+            told[_WRITERS[event.topic]].append(event)
+        return in_causal_order(told)
 
     def last(self, *names: str) -> Seen | None:
         """The newest event of these names."""
@@ -113,7 +141,15 @@ class Watcher:
         name = class_name(headers["ce_type"])
         self.counts[name] += 1
         at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-        event = Seen(name, headers["ce_partitionkey"], orjson.loads(record.value), at, headers["ce_time"])
+        event = Seen(
+            name,
+            headers["ce_partitionkey"],
+            orjson.loads(record.value),
+            at,
+            headers["ce_time"],
+            record.topic,
+            headers["ce_id"],
+        )
         self.cases[event.dossier_id].events.append(event)
 
     async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:

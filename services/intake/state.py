@@ -20,11 +20,26 @@ AnyPart = TypeVar("AnyPart", bound="Part")
 
 
 class Step(Model):
-    """One line of the timeline."""
+    """One line of the timeline. `id`: the event's, by which its place among those of others is known; states of before
+    this was kept have none.
+    """
 
     event: str
     at: datetime
     by: Actor | None = None
+    id: UUID | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both tell the same event: a step of before ids were kept is no other than the one that its event
+        comes to today (`rebuild --check`).
+        """
+        if not isinstance(other, Step):
+            return NotImplemented
+        same = (self.event, self.at, self.by) == (other.event, other.at, other.by)
+        return same and (self.id == other.id or None in (self.id, other.id))
+
+    def __hash__(self) -> int:
+        return hash((self.event, self.at))
 
 
 class Part(Model):
@@ -156,7 +171,7 @@ class State(Model):
 
 
 def _stepped(part: AnyPart, event: Message[Event], by: Actor | None = None) -> AnyPart:
-    step = Step(event=type(event.body).__name__, at=event.at, by=by)
+    step = Step(event=type(event.body).__name__, at=event.at, by=by, id=event.id)
     return part.model_copy(update={"steps": (*part.steps, step)})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from services.intake.reaching import told_of
 from services.intake.rules import acceptance_limit, awaits_payment
 from services.intake.state import State, Step, Wanted
+from shared.causal import in_causal_order
 from shared.events import intake as said
 from shared.events import notification as noticed
 from shared.events import payment as paid
@@ -139,8 +140,13 @@ def holder(state: State) -> str | None:
 
 
 def _steps(state: State) -> list[Step]:
-    parts = (state.intake, state.verification, state.payment, state.notification)
-    return sorted((step for part in parts for step in part.steps), key=lambda step: step.at)
+    """In the order in which they can have happened: every writer has a clock of its own."""
+    return in_causal_order({
+        "intake": state.intake.steps,
+        "verification": state.verification.steps,
+        "payment": state.payment.steps,
+        "notification": state.notification.steps,
+    })  # fmt: skip
 
 
 def _step(law: Catalogue, step: Step, locale: Language) -> dict[str, Any]:

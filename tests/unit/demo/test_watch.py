@@ -1,6 +1,7 @@
 """A subscriber proves by each partition's own order that it missed nothing, whatever the writers' clocks say."""
 
 from types import SimpleNamespace
+from uuid import uuid4
 
 from deploy.demo.watch import Watcher, by_time
 
@@ -44,3 +45,26 @@ def test_a_new_event_at_an_offset_that_a_lost_tail_had_before_is_heard() -> None
     for sequence, offset in ((1, 10), (2, 11), (2, 12), (3, 12), (4, 13)):
         watcher.take(event(sequence, offset))
     assert (watcher.repeats, watcher.gaps, watcher.counts["DossierAccepted"]) == (1, 0, 4)
+
+
+def said(writer: str, name: str, sequence: int, time: str) -> SimpleNamespace:
+    headers = {
+        "ce_source": f"urn:dossier:{writer}:3", "ce_sequence": f"{sequence}", "ce_id": str(uuid4()),
+        "ce_partitionkey": "a-file", "ce_type": f"vn.gov.dossier.{name}.v1", "ce_time": time,
+    }  # fmt: skip
+    return SimpleNamespace(
+        topic=f"gov.dossier.{writer}.v1", partition=3, offset=sequence, timestamp=0, value=b"{}",
+        headers=[(name, text.encode()) for name, text in headers.items()],
+    )  # fmt: skip
+
+
+def test_a_case_is_told_in_an_order_in_which_it_can_have_happened_whatever_was_heard_first() -> None:
+    watcher = Watcher("nowhere:9092")
+    for record in (
+        said("payment", "fee-paid", 1, "2026-01-05T07:55:09Z"),
+        said("intake", "dossier-submitted", 1, "2026-01-05T08:00:00Z"),
+        said("intake", "dossier-accepted", 2, "2026-01-05T07:00:00Z"),
+    ):
+        watcher.take(record)
+    told = [one.name for one in watcher.cases["a-file"].in_order()]
+    assert told == ["DossierSubmitted", "FeePaid", "DossierAccepted"]

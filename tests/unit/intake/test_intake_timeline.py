@@ -1,15 +1,17 @@
 """What a reader of a dossier is told at every stage: status, who holds it, limits, fee, and what happened in order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid5
 
 import pytest
 
-from services.intake.state import EVOLVES
+from services.intake.state import EVOLVES, State
 from services.intake.timeline import STEPS, timeline
 from shared.events.base import Event
+from shared.events.payment import FeeAssessed, FeePaid, PaymentRequested
 from shared.lifecycle import Status
 from tests.controls import (
     AGENCY,
@@ -142,6 +144,35 @@ def test_a_unit_bears_the_name_of_the_day_of_what_is_told_of_it(on: datetime, na
     told = timeline(LAW, given(INTAKE, [message(filed, at=on), later]).state)
     assert (told["agency"], told["agency_name"]) == ("H02.15.12", name)
     assert [step["by"]["unit_name"] for step in told["events"]] == [None, "Đơn vị mẫu 12, Bắc Ninh"]
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["a state of today", "a state of before ids were kept"])
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_wrong_clock_of_payment_puts_no_payment_before_the_application_nor_after_the_acceptance(
+    minutes: int, kept: bool
+) -> None:
+    skewed = [
+        replace(one, at=one.at + minutes * timedelta(minutes=1)) if isinstance(one.body, MONEY) else one
+        for one in (message(event, at=AT + n * SECOND, message_id=uuid5(MESSAGE, f"{n}")) for n, event in LIFE)
+    ]
+    stored = given(INTAKE, skewed).state.model_dump_json(exclude=None if kept else NO_IDS)
+    told = timeline(LAW, State.model_validate_json(stored))["events"]
+    assert [step["event"] for step in told if step["event"] != "CitizenVerified"] == [
+        type(event).__name__ for _, event in LIFE if type(event).__name__ != "CitizenVerified"
+    ]
+
+
+def test_a_state_of_before_ids_were_kept_is_the_one_that_its_events_come_to_today() -> None:
+    state = given(INTAKE, ISSUED).state
+    assert State.model_validate_json(state.model_dump_json(exclude=NO_IDS)) == state
+    assert State.model_validate_json(state.model_dump_json()) == state
+    assert given(INTAKE, [message(one, message_id=uuid5(MESSAGE, "another")) for one in ISSUED]).state != state
+
+
+SECOND = timedelta(seconds=1)
+MONEY = (FeeAssessed, PaymentRequested, FeePaid)
+LIFE = tuple(enumerate(ISSUED))
+NO_IDS: Any = {part: {"steps": {"__all__": {"id"}}} for part in ("intake", "verification", "payment")}
 
 
 def test_what_is_asked_for_is_told_with_its_limit_in_vietnams_time() -> None:

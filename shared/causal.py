@@ -1,0 +1,89 @@
+"""The order in which a dossier's events can have happened, whatever the clocks of their writers say. Pure.
+
+Of one writer the order is that of its positions. Across writers an event comes after the one that it answers: ids are
+derived from the message that caused them (`shared.runtime.decider`), so an id proves its cause without any clock. What
+follows from neither is as the clocks say.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from shared.runtime.decider import event_id, task_id
+
+FIRST = "DossierSubmitted"
+"""Nobody says anything of a dossier that has not been filed."""
+
+CONDITIONS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"DossierAccepted": frozenset({"CitizenVerified", "FeeAssessed", "FeeWaived", "FeePaid"})}
+)
+"""What the law demands before (C4): the first of each of these, where there is one. An officer's act names no event."""
+
+_TASKS = 8
+"""As many as one message orders at most. Of several events that it causes the first alone is looked for: the others
+come after it in their writer's own order.
+"""
+
+
+class Told(Protocol):
+    """One event of a dossier. `event`: its class name; `id`: None if it was not kept; `at`: by its writer's clock."""
+
+    @property
+    def id(self) -> UUID | None: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+
+
+T = TypeVar("T", bound=Told)
+Place = tuple[str, int]
+"""A writer's name and the place among its events of the dossier."""
+
+
+def in_causal_order(told: Mapping[str, Sequence[T]]) -> list[T]:
+    """The events of a dossier, told by writer in the order of its positions, as they can have happened: the same
+    whichever writer was heard first, and no effect before its cause.
+    """
+    before = _before(told)
+    nexts = dict.fromkeys(told, 0)
+    ordered: list[T] = []
+    while heads := {writer: told[writer][n] for writer, n in nexts.items() if n < len(told[writer])}:
+        free = [one for one in heads if all(n < nexts[cause] for cause, n in before.get((one, nexts[one]), ()))]
+        # Events that wait for each other were never said so by us; they are still told.
+        chosen = min(free or heads, key=lambda writer: (heads[writer].at, writer))
+        nexts[chosen] += 1
+        ordered.append(heads[chosen])
+    return ordered
+
+
+def _before(told: Mapping[str, Sequence[T]]) -> dict[Place, set[Place]]:
+    """What must have been said by others before each event."""
+    places = {(writer, n): one for writer, events in told.items() for n, one in enumerate(events)}
+    answered = _answered(told)
+    first = {name: place for place, name in reversed([(place, one.event) for place, one in places.items()])}
+    before: dict[Place, set[Place]] = {}
+    for place, one in places.items():
+        causes = {first[name] for name in (FIRST, *CONDITIONS.get(one.event, ())) if name in first}
+        if one.id in answered:
+            causes.add(answered[one.id])
+        before[place] = {cause for cause in causes if cause[0] != place[0]}
+    return before
+
+
+def _answered(told: Mapping[str, Sequence[T]]) -> dict[UUID | None, Place]:
+    """Every id that an answer of another writer to one of these events can bear → the event that it answers."""
+    return {
+        answer: (writer, n)
+        for writer, events in told.items()
+        for n, one in enumerate(events)
+        if one.id is not None
+        for answer in _answers(one.id, [other for other in told if other != writer and told[other]])
+    }
+
+
+def _answers(cause: UUID, writers: Iterable[str]) -> Iterator[UUID]:
+    messages = (cause, *(task_id(cause, n) for n in range(1, _TASKS + 1)))
+    return (event_id(one, writer, 1) for one in messages for writer in writers)
