@@ -81,7 +81,7 @@ types: ## Only mypy --strict
 unit: ## Only this floor of tests
 contract: ## Only this floor of tests
 architecture: ## Only this floor of tests
-alerts: ## Only this floor of tests (promtool)
+alerts: ## Only this floor of tests (prometheus, promtool)
 secured: ## Only this floor of tests
 integration: ## Only this floor of tests
 e2e: ## Only this floor of tests

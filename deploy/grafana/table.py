@@ -1,0 +1,140 @@
+"""The five dashboards, as one table. `python -m deploy.grafana` writes their JSON."""
+
+from collections.abc import Sequence
+
+from deploy.grafana.panels import Dashboard, Panel, Query
+
+_ASKED = 'dossier_http_requests_total{route!~"/(livez|readyz|metrics)"%s}'
+_ALL, _FAILED = _ASKED % "", _ASKED % ',status=~"5.."'
+
+
+def _age(timestamp: str, by: str) -> str:
+    """How old a moment is, 0 where there is none."""
+    return f"max by ({by}) ((time() - {timestamp}) * ({timestamp} > bool 0))"
+
+
+def _p99(histogram: str, by: str) -> str:
+    return f"histogram_quantile(0.99, sum by ({by}, le) (rate({histogram}_bucket[5m])))"
+
+
+WAY = Dashboard("dossier-way", "A dossier's way", (
+    Panel("Dossiers by status", "How many stand in each status of the national portal, 1 to 10.", "short",
+          [Query("max by (status) (dossier_dossiers)", "status {{status}}")]),
+    Panel("What is said", "Events a second by kind, of all services.", "reqps",
+          [Query("sum by (event_type) (rate(dossier_events_recorded_total[5m]))", "{{event_type}}")]),
+    Panel("HTTP requests", "Answers a second by service and status, without probes.", "reqps",
+          [Query(f"sum by (service, status) (rate({_ALL}[5m]))", "{{service}} {{status}}")]),
+    Panel("Server errors", "The share of answers that were 500 or above.", "percentunit",
+          [Query(f"(sum(rate({_FAILED}[5m])) or vector(0)) / sum(rate({_ALL}[5m]))", "5xx")],
+          red=0.05, alert="DossierHttpErrors"),
+    Panel("Time to answer, p99", "One request in a hundred takes longer.", "s",
+          [Query(_p99("dossier_http_request_duration_seconds", "service"), "{{service}}")], red=1),
+    Panel("From said to heard, p99", "From a record's time to its effect in each service.", "s",
+          [Query(_p99("dossier_event_end_to_end_seconds", "service"), "{{service}}")], red=5,
+          alert="DossierConsumerBehind"),
+    Panel("Acceptance overdue", "Dossiers whose limit of eight working hours passed unanswered.", "short",
+          [Query("max(dossier_acceptance_overdue)", "overdue")], red=1, alert="DossierAcceptanceOverdue", kind="stat"),
+    Panel("Dead letters", "What could not be handled and waits for an operator.", "short",
+          [Query("max by (service) (dossier_dead_letters_open)", "{{service}}")], red=1, alert="DossierDeadLetters",
+          kind="stat"),
+    Panel("Parked dossiers", "Dossiers that wait behind a dead letter.", "short",
+          [Query("max by (service) (dossier_parked_dossiers)", "{{service}}")], red=1, alert="DossierParked",
+          kind="stat"),
+))  # fmt: skip
+
+DEPENDENCIES = Dashboard("dossier-dependencies", "Each dependency", (
+    Panel("Circuits", "Each process's breaker of an outside system: 0 closed, 1 half-open, 2 open.", "short",
+          [Query("max by (dependency) (dossier_circuit_state)", "{{dependency}}")], red=2, alert="DossierCircuitOpen"),
+    Panel("Attempts", "Tasks a second by how they ended.", "reqps",
+          [Query("sum by (task, outcome) (rate(dossier_task_attempts_total[5m]))", "{{task}} {{outcome}}")]),
+    Panel("Tasks in the queue", "What is to be done outside, due or not yet.", "short",
+          [Query("max by (task) (dossier_tasks_pending)", "{{task}}")]),
+    Panel("Oldest task that is due", "How long it has been waiting.", "s",
+          [Query(_age("dossier_tasks_oldest_timestamp_seconds", "task"), "{{task}}")], red=600,
+          alert="DossierTaskBacklog"),
+    Panel("The bank's reports refused", "Reports of payments that did not fit, by why, in an hour.", "short",
+          [Query("sum by (reason) (increase(dossier_bank_reports_refused_total[1h]))", "{{reason}}")]),
+    Panel("Tasks that wait for a data key", "For more than two minutes.", "short",
+          [Query("max by (task) (dossier_keys_late)", "{{task}}")], red=1, alert="DossierKeysLate"),
+))  # fmt: skip
+
+STORES = Dashboard("dossier-stores", "Kafka and PostgreSQL", (
+    Panel("Not handled yet", "Records that each service has not handled, by topic.", "short",
+          [Query("sum by (service, topic) (dossier_consumer_lag_records)", "{{service}} {{topic}}")],
+          alert="DossierConsumerStalled"),
+    Panel("Oldest record in hand", "How old it is.", "s",
+          [Query(_age("dossier_consumer_oldest_unhandled_timestamp_seconds", "service"), "{{service}}")], red=120,
+          alert="DossierConsumerBehind"),
+    Panel("Since the last batch", "A service that hears something commits one.", "s",
+          [Query(_age("dossier_consumer_last_success_timestamp_seconds", "service"), "{{service}}")]),
+    Panel("Not published yet", "Events stored that Kafka has not acknowledged.", "short",
+          [Query("max by (service) (dossier_outbox_pending_events)", "{{service}}")], alert="DossierOutboxGrowing"),
+    Panel("Oldest event not published", "How old it is.", "s",
+          [Query(_age("dossier_outbox_oldest_timestamp_seconds", "service"), "{{service}}")], red=60,
+          alert="DossierOutboxGrowing"),
+    Panel("Published", "Events a second that Kafka acknowledged.", "reqps",
+          [Query("sum by (service) (rate(dossier_events_published_total[5m]))", "{{service}}")]),
+    Panel("Time of a batch, p99", "One in a hundred takes longer.", "s",
+          [Query(_p99("dossier_batch_duration_seconds", "service"), "{{service}}")], red=1),
+    Panel("Records heard", "A second, by what became of them.", "reqps",
+          [Query("sum by (service, outcome) (rate(dossier_messages_handled_total[5m]))", "{{service}} {{outcome}}")],
+          alert="DossierEventErrorBudgetBurnFast"),
+    Panel("Commits decided again", "A second, because another writer was first.", "reqps",
+          [Query("sum by (service) (rate(dossier_conflicts_total[5m]))", "{{service}}")]),
+    Panel("Waiting for a connection", "Tasks that wait for one of the pool's.", "short",
+          [Query("max by (service) (dossier_db_pool_waiting)", "{{service}}")]),
+    Panel("Databases", "Size on disk, and what they may take, where that is said.", "bytes",
+          [Query("max by (service) (dossier_database_bytes)", "{{service}}"),
+           Query("max(dossier_database_disk_bytes)", "may take")], alert="DossierDatabaseDiskForecast"),
+    Panel("Topics", "On the brokers' disks, every copy counted.", "bytes",
+          [Query("max by (topic) (dossier_kafka_topic_bytes)", "{{topic}}")], alert="DossierKafkaDiskForecast"),
+    Panel("Free on the fullest broker", "What is left on its disk.", "bytes",
+          [Query("min(dossier_kafka_disk_usable_bytes)", "free")], alert="DossierKafkaDiskForecast"),
+    Panel("Stopped shards", "Writers' shards that stopped at a gap or fork.", "short",
+          [Query("max by (service) (dossier_sequence_gaps)", "{{service}}")], red=1, alert="DossierSequenceGap",
+          kind="stat"),
+    Panel("Behind its own topic", "Own events that a restored store lacks, and those taken back in an hour.", "short",
+          [Query("max by (service) (dossier_store_behind_events)", "{{service}} lacks"),
+           Query("sum by (service) (increase(dossier_events_taken_back_total[1h]))", "{{service}} took back")],
+          red=1, alert="DossierStoreBehind"),
+    Panel("Event loop", "How late it woke.", "s",
+          [Query("max by (service) (dossier_event_loop_delay_seconds)", "{{service}}")], red=0.5,
+          alert="DossierEventLoopBlocked"),
+))  # fmt: skip
+
+PEOPLE = Dashboard("dossier-people", "People", (
+    Panel("Acceptance overdue", "Dossiers whose limit of eight working hours passed unanswered.", "short",
+          [Query("max(dossier_acceptance_overdue)", "overdue")], red=1, alert="DossierAcceptanceOverdue"),
+    Panel("Applications and results", "In an hour: filed, accepted, refused, results issued and returned.", "short",
+          [Query('sum by (event_type) (increase(dossier_events_recorded_total{service="intake"}[1h]))',
+                 "{{event_type}}")]),
+    Panel("Notices", "In an hour: sent, and those that could not be delivered.", "short",
+          [Query('sum by (event_type) (increase(dossier_events_recorded_total{service="notification"}[1h]))',
+                 "{{event_type}}")]),
+    Panel("Fees", "In an hour: assessed, asked for, paid, failed, waived, paid twice.", "short",
+          [Query('sum by (event_type) (increase(dossier_events_recorded_total{service="payment"}[1h]))',
+                 "{{event_type}}")]),
+    Panel("Identities", "In an hour: known, different, not found, delayed.", "short",
+          [Query('sum by (event_type) (increase(dossier_events_recorded_total{service="verification"}[1h]))',
+                 "{{event_type}}")]),
+))  # fmt: skip
+
+WATCHER = Dashboard("dossier-watcher", "The watcher", (
+    Panel("Since the last synthetic dossier", "Since one went the whole way, its notices too.", "s",
+          [Query("max(dossier_synthetic_age_seconds)", "age")], red=300, alert="SyntheticDossierLate"),
+    Panel("Its way", "From filing to the last notice.", "s",
+          [Query("max(dossier_synthetic_duration_seconds)", "took")]),
+    Panel("Synthetic dossiers", "In an hour, by how they ended and where.", "short",
+          [Query("sum by (outcome, stage) (increase(dossier_synthetic_dossiers_total[1h]))", "{{outcome}} {{stage}}")],
+          alert="SyntheticDossierLate"),
+    Panel("Processes", "1 where Prometheus is answered.", "short",
+          [Query('min by (service) (up{job="dossier"})', "{{service}}")], alert="DossierServiceDown"),
+    Panel("Builds", "Processes by service.", "short",
+          [Query("count by (service) (dossier_build_info)", "{{service}}")], alert="DossierServiceGone"),
+    Panel("Discrepancies", "What audit found so far that does not tell one unbroken story.", "short",
+          [Query("max(dossier_audit_discrepancies)", "found")], red=1, alert="DossierAuditDiscrepancy", kind="stat"),
+    Panel("Records stored", "A second, by audit.", "reqps",
+          [Query('sum(rate(dossier_audit_records_stored_total{service="audit"}[5m]))', "stored")]),
+))  # fmt: skip
+
+DASHBOARDS: Sequence[Dashboard] = (WAY, DEPENDENCIES, STORES, PEOPLE, WATCHER)
