@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
+from services.audit import settling
 from services.audit.rules import HEARS
 from services.audit.settings import AuditSettings
 from services.audit.state import EVOLVES, State
@@ -40,5 +41,10 @@ def _verify(arguments: list[str]) -> int:
     return asyncio.run(verify(load(OperatorSettings), asked, sys.stdout))
 
 
+def _discrepancies(arguments: list[str]) -> int:
+    asked = settling.parse(arguments)
+    return asyncio.run(settling.discrepancies(load(OperatorSettings), asked))
+
+
 if __name__ == "__main__":
-    run_command(lambda: main(service, sys.argv[1:], {"verify": _verify}))
+    run_command(lambda: main(service, sys.argv[1:], {"verify": _verify, "discrepancies": _discrepancies}))

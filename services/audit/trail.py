@@ -68,6 +68,7 @@ class Trail:
         writers = [topic.writer for topic in heard_by(SERVICE)]
         shards = [(writer, shard) for writer in writers for shard in range(SHARDS)]
         await insist(lambda: store.prepare_heard(self.pool, shards), self.on_lost)
+        await self._tell_found()  # evidence stands while the broker is away, too
         while True:
             try:
                 await self._read()
@@ -189,8 +190,12 @@ class Trail:
         now = asyncio.get_running_loop().time()
         if now >= self._gauge_at:
             self._gauge_at = now + GAUGE_EVERY_S
-            found = await insist(lambda: trail_store.count_discrepancies(self.pool), self.on_lost)
-            self.metrics.discrepancies.set(found)
+            await self._tell_found()
+
+    async def _tell_found(self) -> None:
+        found = await insist(lambda: trail_store.count_discrepancies(self.pool), self.on_lost)
+        self.metrics.discrepancies.set(found)
+        self.metrics.discrepancies_open.set(await insist(lambda: trail_store.count_open(self.pool), self.on_lost))
 
 
 class Seating(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -140,6 +140,43 @@ async def count_discrepancies(pool: Pool) -> int:
     return count
 
 
+async def count_open(pool: Pool) -> int:
+    """How many of them nobody has settled: what is settled is one of them, and once, so neither table is joined."""
+    count: int = await pool.fetchval(
+        "SELECT (SELECT count(*) FROM discrepancies) - (SELECT count(*) FROM settled_discrepancies)"
+    )
+    return count
+
+
+_OPEN = "NOT EXISTS (SELECT FROM settled_discrepancies s WHERE s.id = d.id)"
+
+
+async def list_open(pool: Pool) -> list[asyncpg.Record]:
+    """Discrepancies that nobody has settled, the oldest first, with the place of the record that showed each."""
+    return await pool.fetch(
+        f"""SELECT d.id, d.found_at, d.kind, d.source, d.shard, d.sequence, d.expected, r.topic, r.partition, r."offset"
+            FROM discrepancies d JOIN records r ON r.id = d.record_id WHERE {_OPEN} ORDER BY d.record_id"""  # noqa: S608
+    )
+
+
+async def settle(pool: Pool, ids: Sequence[UUID] | None, who: str, reason: str) -> int:
+    """Settle these discrepancies, or all that are open (None); how many were open. Recorded as an operator's act."""
+    async with pool.acquire() as conn, conn.transaction():
+        done = await conn.fetch(
+            f"""INSERT INTO settled_discrepancies (id, settled_by, reason)
+                SELECT d.id, $2, $3 FROM discrepancies d WHERE {_OPEN} AND ($1::uuid[] IS NULL OR d.id = ANY ($1))
+                ON CONFLICT DO NOTHING RETURNING id""",  # noqa: S608 - constant text
+            ids, who, reason,
+        )  # fmt: skip
+        if done:
+            await conn.execute(
+                """INSERT INTO operator_acts (who, act, detail)
+                   VALUES ($1, 'discrepancies settle', jsonb_build_object('count', $2::int, 'reason', $3::text))""",
+                who, len(done), reason,
+            )  # fmt: skip
+    return len(done)
+
+
 # What follows is read by `verify`, as `auditor`.
 
 

@@ -94,6 +94,7 @@ class Metrics:
     )
     records_stored = _counter("audit_records_stored", "Records stored by audit")
     discrepancies = _gauge("audit_discrepancies", "Discrepancies found so far")
+    discrepancies_open = _gauge("audit_discrepancies_open", "Those of them that no operator has settled")
     loop_delay = _gauge("event_loop_delay_seconds", "How late the event loop woke, last check")
     pool_waiting = _gauge("db_pool_waiting", "Tasks that wait for a database connection")
     database_bytes = _gauge("database_bytes", "Size of the service's database on disk")

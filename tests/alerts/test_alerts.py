@@ -145,9 +145,9 @@ CASES: Mapping[str, Case] = {
         },
     ),
     "DossierAuditDiscrepancy": Case(
-        5,
-        {'dossier_audit_discrepancies{service="audit"}': "0 0 0 0 1 1"},
-        {'dossier_audit_discrepancies{service="audit"}': "0x5"},
+        600,
+        {'dossier_audit_discrepancies_open{service="audit"}': "0 1x300 stale _ 1x297"},
+        {'dossier_audit_discrepancies_open{service="audit"}': "1x500 0x99", "dossier_audit_discrepancies": "1x600"},
     ),
     "DossierKeysLate": Case(
         2,

@@ -22,6 +22,7 @@ KEPT = [(service, "events", "type") for service in SERVICES] + [
     ("audit", "records", "topic"),
     ("audit", "trail", "type"),
     ("audit", "discrepancies", "kind"),
+    ("audit", "settled_discrepancies", "reason"),
 ]
 
 

@@ -123,7 +123,7 @@ class Stage:
             async with self.administrator(service) as conn:
                 await conn.execute(EMPTY)
         async with self.administrator("audit") as conn:
-            await conn.execute("TRUNCATE discrepancies, trail, records")
+            await conn.execute("TRUNCATE settled_discrepancies, discrepancies, trail, records")
             await conn.executemany(
                 "INSERT INTO heard (source, shard, next_offset) VALUES ($1, $2, $3)", await self._topic_ends()
             )
