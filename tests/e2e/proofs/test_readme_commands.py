@@ -31,7 +31,8 @@ NAME = "payment"
 
 WORDS = {"<name>": NAME, "ID": str(uuid4()), "DOSSIER": str(uuid4()), "R": "bug", "SOURCE": "nobody", "SHARD": "0",
          "SEQUENCE": "1"}  # fmt: skip
-NOTHING = ("deadletters show", "deadletters discard", f"deadletters redrive {WORDS['DOSSIER']}", "heard skip")
+NOTHING = ("deadletters show", "deadletters discard", f"deadletters redrive {WORDS['DOSSIER']}", "heard skip",
+           "discrepancies settle")  # fmt: skip
 """Commands that come to nothing (exit 1) where the words name nothing."""
 
 
@@ -130,6 +131,7 @@ async def test_the_readmes_table_has_every_command() -> None:
     assert acts == {
         "deadletters list", "deadletters show", "deadletters redrive", "deadletters discard", "heard list",
         "heard skip", "keys rewrap", "keys status", "rebuild --check", "verify",
+        "discrepancies list", "discrepancies settle",
     }  # fmt: skip
 
 
