@@ -3,7 +3,7 @@
 import sys
 
 from services.intake.api import router
-from services.intake.rules import acceptance_limit, drawn, rules
+from services.intake.rules import drawn, limit, rules
 from services.intake.settings import IntakeSettings
 from services.intake.state import EVOLVES, State
 from shared.command import run_command
@@ -30,7 +30,7 @@ def _desk(law: Catalogue) -> Desk:
     return Desk(
         unit=lambda state: state.intake.agency or None,
         status=lambda state: None if is_synthetic(state.intake.agency) else state.intake.status,
-        attention_at=lambda state: None if is_synthetic(state.intake.agency) else acceptance_limit(law, state),
+        attention_at=lambda state: None if is_synthetic(state.intake.agency) else limit(law, state),
         unreached=lambda state: None if is_synthetic(state.intake.agency) else _place(state),
         lists_unreached=True,
     )

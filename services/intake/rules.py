@@ -277,6 +277,12 @@ def acceptance_limit(law: Catalogue, state: State) -> datetime | None:
     return accept_by(law.calendar(filed.agency), max(start for start in starts if start is not None))
 
 
+def limit(law: Catalogue, state: State) -> datetime | None:
+    """Until when what is to be done now must have been done: an application answered (C4), a result given (C5)."""
+    filed = state.intake
+    return filed.due_at if filed.status in (Status.ACCEPTED, Status.IN_PROCESS) else acceptance_limit(law, state)
+
+
 IntakeRule = Callable[[Catalogue, State, Message[Any]], Decision]
 
 HEARS: Mapping[type[Model], IntakeRule] = MappingProxyType(

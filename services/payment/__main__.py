@@ -11,6 +11,7 @@ from services.payment.tasks import kinds
 from shared.command import run_command
 from shared.law.loader import shipped_catalogue
 from shared.runtime.cli import main
+from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider
 from shared.runtime.service import Resources, Service
 
@@ -27,6 +28,11 @@ def service() -> Service:
     return Service(
         decider=Decider("payment", State(), HEARS, EVOLVES, owed=owed),
         settings=PaymentSettings,
+        desk=Desk(
+            unit=lambda state: state.intake.agency if state.intake is not None else None,
+            attention_at=lambda state: state.unpaid_since,
+            awaits_money=True,
+        ),
         tasks=lambda resources: kinds(law, resources.keys, _platform(resources)),
         api=lambda resources: router(resources.door, resources.metrics, _platform(resources)),
         hears_keys=True,

@@ -48,6 +48,7 @@ class Account(Model):
     reduced: bool = False
     settled: Literal["waived", "paid"] | None = None
     reference: str | None = None
+    requested_at: datetime | None = None
     transactions: tuple[str, ...] = ()
 
 
@@ -63,6 +64,12 @@ class State(Model):
         """Whether the newest data of the applicant that we know of are those of the register."""
         newest = self.intake.applicant_version if self.intake is not None else 0
         return self.verification.verified and self.verification.applicant_version >= newest
+
+    @property
+    def unpaid_since(self) -> datetime | None:
+        """Since when money is asked for and has not come; None where nothing is waited for."""
+        refused = self.intake is not None and self.intake.refused
+        return None if refused or self.payment.settled is not None else self.payment.requested_at
 
     def assessed(self, fee: said.FeeAssessed) -> "State":
         """The state once this fee is said."""
@@ -126,7 +133,7 @@ def _waived(state: State, event: Message[said.FeeWaived]) -> State:
 
 
 def _requested(state: State, event: Message[said.PaymentRequested]) -> State:
-    return _account(state, reference=event.body.reference)
+    return _account(state, reference=event.body.reference, requested_at=event.at)
 
 
 def _paid(state: State, event: Message[said.FeePaid]) -> State:

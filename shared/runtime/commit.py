@@ -30,6 +30,8 @@ from shared.runtime.work import Draft, Said, Work
 class Desk:
     """What lists and gauges draw from a state: the unit in charge, its status, when a person should have looked, and
     whether an applicant must be told otherwise (`lists_unreached`: there is a table for that).
+
+    Where it `awaits_money`, `attention_at` is not an officer's limit but since when a citizen is asked to pay.
     """
 
     unit: Callable[[Any], str | None] = lambda state: None
@@ -37,6 +39,7 @@ class Desk:
     attention_at: Callable[[Any], Any] = lambda state: None
     unreached: Callable[[Any], Unreached | None] = lambda state: None
     lists_unreached: bool = False
+    awaits_money: bool = False
 
 
 class Commit:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ SIZE_EVERY_S = 60.0
 REST = 20
 """Counting all dossiers goes through all of them: it rests for so many times as long as it has taken."""
 
+_LATE = "SELECT unit, status, count(*) FROM states WHERE attention_at < now() GROUP BY unit, status"
+"""Only the late ones are looked at: all others are passed over in the index."""
+_UNPAID = "SELECT count(*), min(attention_at) AS oldest FROM states WHERE attention_at IS NOT NULL"
 _BY_STATUS = "SELECT status, count(*) FROM states WHERE status IS NOT NULL GROUP BY status"
 
 
@@ -32,6 +36,7 @@ class Gauges:
     clock: Callable[[], float] = time.monotonic
     _count_at: float = 0.0
     _size_at: float = 0.0
+    _limits_at: float = 0.0
 
     async def run(self) -> None:
         """Refresh until cancelled; a lost database leaves the last values."""
@@ -49,6 +54,7 @@ class Gauges:
         await self._tasks()
         await self._waiting()
         await self._size()
+        await self._limits()
         await self._dossiers()
 
     async def _outbox(self) -> None:
@@ -83,7 +89,6 @@ class Gauges:
         metrics, pool = self.runtime.metrics, self.runtime.pool
         metrics.dead_letters.set(await pool.fetchval("SELECT count(*) FROM dead_letters WHERE settled_at IS NULL"))
         metrics.parked.set(await pool.fetchval("SELECT count(*) FROM states WHERE parked"))
-        metrics.acceptance_overdue.set(await pool.fetchval("SELECT count(*) FROM states WHERE attention_at < now()"))
         if self.runtime.service.desk.lists_unreached:
             metrics.unreached.set(await counted(pool))
 
@@ -93,9 +98,42 @@ class Gauges:
         if now < self._size_at:
             return
         self._size_at = now + SIZE_EVERY_S
-        self.runtime.metrics.database_bytes.set(
-            await self.runtime.pool.fetchval("SELECT pg_database_size(current_database())")
+        row = await self.runtime.pool.fetchrow(
+            "SELECT pg_database_size(current_database()) AS bytes, (SELECT max(at) FROM backups) AS backup"
         )
+        if row is not None:
+            self.runtime.metrics.database_bytes.set(row["bytes"])
+            self.runtime.metrics.backup.set(row["backup"].timestamp() if row["backup"] else 0)
+
+    async def _limits(self) -> None:
+        """Whoever should have acted, or paid; rests as counting all dossiers does."""
+        began = self.clock()
+        if began < self._limits_at:
+            return
+        ask = self._unpaid if self.runtime.service.desk.awaits_money else self._late
+        try:
+            await ask()
+        finally:
+            ended = self.clock()
+            self._limits_at = ended + REST * (ended - began)
+
+    async def _late(self) -> None:
+        metrics = self.runtime.metrics
+        rows = await self.runtime.pool.fetch(_LATE)
+        metrics.acceptance_overdue.set(sum(row["count"] for row in rows if row["status"] == Status.REGISTERED))
+        results = Counter[str]()
+        for row in rows:
+            if row["status"] in (Status.ACCEPTED, Status.IN_PROCESS):
+                results[row["unit"] or ""] += row["count"]
+        metrics.results_overdue.clear()  # a unit that owes nothing any more is not told of
+        for unit, count in results.items():
+            metrics.results_overdue.labels(unit).set(count)
+
+    async def _unpaid(self) -> None:
+        row = await self.runtime.pool.fetchrow(_UNPAID)
+        if row is not None:
+            self.runtime.metrics.unpaid.set(row["count"])
+            self.runtime.metrics.unpaid_oldest.set(row["oldest"].timestamp() if row["oldest"] else 0)
 
     async def _dossiers(self) -> None:
         began = self.clock()

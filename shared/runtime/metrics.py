@@ -1,7 +1,7 @@
 """The metrics that every service exports; names and labels are a contract with those who watch them.
 
-Labels only from {service, topic, event_type, outcome, dependency, reason, task, stage, route, method, status}: all
-bounded, none of them personal. Times are exported as timestamps, so that an age is right at the moment of the query.
+Labels only from LABELS: all bounded (a unit is one of the catalogue's), none of them personal. Times are exported as
+timestamps, so that an age is right at the moment of the query.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,10 @@ from shared.events.catalogue import SAID_BY
 
 M = TypeVar("M", bound=Counter | Gauge | Histogram)
 
+LABELS = frozenset(
+    {"service", "topic", "event_type", "outcome", "dependency", "reason", "task", "stage", "route", "method", "status",
+     "unit"}
+)  # fmt: skip
 HANDLED = ("ok", "duplicate", "skipped", "dead_lettered", "parked")
 """What may become of a message that is heard."""
 
@@ -92,6 +96,11 @@ class Metrics:
     unreached = _gauge(
         "applicants_unreached", "Dossiers whose applicant must be told by telephone, post or at the counter"
     )
+    results_overdue = _gauge(
+        "results_overdue", "Dossiers in process whose result is past due, if there are any", "unit"
+    )
+    unpaid = _gauge("unpaid_dossiers", "Dossiers whose fee is asked for and unpaid")
+    unpaid_oldest = _gauge("unpaid_oldest_timestamp_seconds", "When the first of them was asked to pay, 0 when none")
     records_stored = _counter("audit_records_stored", "Records stored by audit")
     discrepancies = _gauge("audit_discrepancies", "Discrepancies found so far")
     discrepancies_open = _gauge("audit_discrepancies_open", "Those of them that no operator has settled")
@@ -99,6 +108,7 @@ class Metrics:
     pool_waiting = _gauge("db_pool_waiting", "Tasks that wait for a database connection")
     database_bytes = _gauge("database_bytes", "Size of the service's database on disk")
     started = _gauge("start_timestamp_seconds", "When this process began")
+    backup = _gauge("backup_timestamp_seconds", "When the database was last backed up, 0 when never")
     build = _gauge("build_info", "1, with the service's name", "service")
 
     def __init__(self, service: str) -> None:

@@ -114,9 +114,10 @@ class StateReader(Generic[S]):
 
 
 _OVERDUE = """SELECT dossier_id, attention_at AS at, state FROM states
-    WHERE unit = $1 AND attention_at < now() AND (attention_at, dossier_id) > ($2, $3)
+    WHERE unit = $1 AND attention_at < now() AND status = 1 AND (attention_at, dossier_id) > ($2, $3)
     ORDER BY attention_at, dossier_id LIMIT $4"""
-_OVERDUE_TOTAL = "SELECT count(*) AS total FROM states WHERE unit = $1 AND attention_at < now()"
+"""Status 1: registered. The limit of any later one is that of the result."""
+_OVERDUE_TOTAL = "SELECT count(*) AS total FROM states WHERE unit = $1 AND attention_at < now() AND status = 1"
 _UNREACHED = """SELECT u.dossier_id, u.since AS at, s.state FROM unreached u JOIN states s USING (dossier_id)
     WHERE u.unit = $1 AND (u.since, u.dossier_id) > ($2, $3) ORDER BY u.since, u.dossier_id LIMIT $4"""
 _UNREACHED_TOTAL = "SELECT count(*) AS total FROM unreached WHERE unit = $1"

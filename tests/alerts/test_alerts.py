@@ -159,6 +159,27 @@ CASES: Mapping[str, Case] = {
         {'dossier_acceptance_overdue{service="intake"}': "4x31"},
         {'dossier_acceptance_overdue{service="intake"}': "0x31"},
     ),
+    "DossierResultsOverdue": Case(
+        31,
+        {'dossier_results_overdue{service="intake",unit="H02.15.12"}': "1x31"},
+        {
+            'dossier_results_overdue{service="intake",unit="H02.15.12"}': "1x15 stale _x15",
+            "dossier_acceptance_overdue": "1x31",
+        },
+    ),
+    "DossierUnpaid": Case(
+        240,
+        {
+            'dossier_unpaid_dossiers{service="payment"}': "500x240",
+            _SAID % ("payment", "payment-requested"): "0+1x240",
+            _SAID % ("payment", "fee-paid"): "7x240",
+        },
+        {
+            'dossier_unpaid_dossiers{service="payment"}': "500x240",
+            _SAID % ("payment", "payment-requested"): "0+1x240",
+            _SAID % ("payment", "fee-paid"): "7x9 8x230",
+        },
+    ),
     "DossierBankNotTold": Case(14, {_BANK % "99": "0x4 1x4 2x4"}, {_BANK % "99": "0x4 1x8"}),
     "DossierBankSignature": Case(
         30,
@@ -246,6 +267,14 @@ CASES: Mapping[str, Case] = {
             'dossier_database_bytes{service="intake",instance="a"}': "1000+60x480",
             'dossier_database_bytes{service="intake",instance="b"}': "1000+60x480",
             "dossier_database_disk_bytes": "1000000x480",
+        },
+    ),
+    "DossierBackupOld": Case(
+        1622,
+        {'dossier_backup_timestamp_seconds{service="audit"}': "0x1622"},
+        {
+            'dossier_backup_timestamp_seconds{service="audit"}': "0x1622",
+            'dossier_backup_timestamp_seconds{service="audit",x="2"}': "60x1622",
         },
     ),
     "DossierDisksUnseen": Case(

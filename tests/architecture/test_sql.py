@@ -10,7 +10,13 @@ from tests.architecture.source import Module, modules, snippet, tracked
 
 HOMES = ("shared/runtime/", "services/audit/trail_store.py", "deploy/postgres/", "deploy/local/")
 """The last one starts PostgreSQL on this machine, and asks it how things stand."""
-FILES = ("shared/runtime/migrations/", "services/audit/migrations/", "services/intake/migrations/", "deploy/postgres/")
+FILES = (
+    "shared/runtime/migrations/",
+    "services/audit/migrations/",
+    "services/intake/migrations/",
+    "services/payment/migrations/",
+    "deploy/postgres/",
+)
 STATEMENT = re.compile(
     r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP|TRUNCATE|GRANT|REVOKE|COPY|LISTEN|NOTIFY|BEGIN|SET"
     r"|WITH \w+ AS|LOCK TABLE|DO \$)(\s|$)"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import uuid5
 
-from services.intake.rules import acceptance_limit
+from services.intake.rules import acceptance_limit, limit
 from shared.events.base import Event
 from shared.lifecycle import Status
 from tests.controls import (
@@ -12,6 +12,7 @@ from tests.controls import (
     MESSAGE,
     applicant_corrected,
     citizen_verified,
+    dossier_accepted,
     dossier_submitted,
     fee_assessed,
     fee_paid,
@@ -19,6 +20,8 @@ from tests.controls import (
     message,
     payment_failed,
     payment_requested,
+    processing_started,
+    result_issued,
     supplement_received,
     supplement_requested,
 )
@@ -87,3 +90,12 @@ def test_a_correction_that_nobody_asked_for_does_not_move_the_limit() -> None:
 def test_no_officer_has_anything_to_answer_before_submission_while_papers_are_awaited_or_after_acceptance() -> None:
     assert _limit([]) is None
     assert [status for status, events in STAGES.items() if _limit(events) is not None] == [Status.REGISTERED]
+
+
+def test_from_acceptance_until_the_result_is_issued_the_limit_is_the_due_date() -> None:
+    events: list[Given] = [dossier_submitted(), fee_assessed(kind="none", lines=(), total_vnd=0)]
+    limits = [limit(LAW, given(INTAKE, events).state)]
+    for event in (dossier_accepted(), processing_started(), result_issued()):
+        events.append(event)
+        limits.append(limit(LAW, given(INTAKE, events).state))
+    assert limits == [AT + DAY, dossier_accepted().due_at, dossier_accepted().due_at, None]
