@@ -274,7 +274,7 @@ CASES: Mapping[str, Case] = {
         {'dossier_backup_timestamp_seconds{service="audit"}': "0x1622"},
         {
             'dossier_backup_timestamp_seconds{service="audit"}': "0x1622",
-            'dossier_backup_timestamp_seconds{service="audit",x="2"}': "60x1622",
+            'dossier_backup_timestamp_seconds{service="audit",x="2"}': "1x60 5000x1561",
         },
     ),
     "DossierDisksUnseen": Case(

@@ -15,8 +15,8 @@ OF_ITS_OWN = {
     "intake": {"commands.py", "reaching.py", "timeline.py"},
     "notification": {"answers.py", "phrases.py", "texts.py", "waiting.py", "words.py"},
     "audit": {
-        "comparison.py", "differences.py", "ordering.py", "reading.py", "report.py", "trail.py", "trail_store.py",
-        "verify.py",
+        "comparison.py", "differences.py", "ordering.py", "reading.py", "report.py", "settling.py", "trail.py",
+        "trail_store.py", "verify.py",
     },
 }  # fmt: skip
 """Rooms that only one service has. A new one is a decision, so it is written here."""

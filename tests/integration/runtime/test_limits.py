@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from deploy.local.ground import Ground
 from deploy.local.machine import ROOT
@@ -24,8 +25,8 @@ FILL = """INSERT INTO states (dossier_id, version, state, unit, status, attentio
            now() + make_interval(hours => $4) FROM generate_series(1, $1) AS n"""
 
 
-@pytest.fixture
-def process(ground: Ground, module_databases: Databases, stage: Stage) -> Runtime:
+@pytest_asyncio.fixture
+async def process(ground: Ground, module_databases: Databases, stage: Stage) -> Runtime:
     """The toy's process, which waits for officers."""
     return wire(service(stage), settings(ground, module_databases), stage.pool)
 
