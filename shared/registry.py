@@ -144,6 +144,11 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "DOS-INT-414": _refused(
             414, "Địa chỉ quá dài", "The address is too long", "Không quá 8 KiB.", "Stay below 8 KiB."
         ),
+        "DOS-INT-429": _refused(
+            429, "Quá nhiều yêu cầu", "Too many requests",
+            "Chờ đủ số giây trong `Retry-After`, rồi gửi lại với cùng khóa.",
+            "Wait for the seconds in `Retry-After`, then repeat with the same key.",
+        ),
         "DOS-INT-431": _refused(
             431, "Phần đầu yêu cầu quá lớn", "The head of the request is too large",
             "Không quá 64 KiB và 100 trường.", "Stay below 64 KiB and 100 fields.",

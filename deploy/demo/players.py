@@ -53,7 +53,7 @@ class Desk:
             if 200 <= status < 300:
                 return answer
             # 409 DOS-INT-011: the desk itself has not heard yet what we have heard.
-            if status not in (0, 503) and answer.get("code") != "DOS-INT-011":
+            if status not in (0, 429, 503) and answer.get("code") != "DOS-INT-011":
                 raise Turned(f"{answer.get('code', status)} {json.dumps(answer.get('errors', []), ensure_ascii=False)}")
             if asyncio.get_running_loop().time() > deadline:
                 raise Turned(f"no answer within {PATIENCE_S:.0f} s: {status} {answer.get('code')}")

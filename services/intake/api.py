@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator, Field, ValidationError
 
-from services.intake import commands
+from services.intake import commands, operations
 from services.intake.reaching import to_be_told
 from services.intake.state import State
 from services.intake.timeline import summary, timeline
@@ -24,8 +24,9 @@ from shared.law.catalogue import Catalogue
 from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
 from shared.law.synthetic import AGENCY
 from shared.law.ways import ways
+from shared.runtime.callers import Callers, callers
 from shared.runtime.decider import Command, dossier_id
-from shared.runtime.http import Body, Client, Clients, json_response, message_id, parse, read_body, refusal
+from shared.runtime.http import Body, Client, json_response, message_id, parse, read_body, refusal
 from shared.runtime.observed import DirectRoute
 from shared.runtime.reading import StateReader
 from shared.runtime.sealing import Keks, new_data_key, seal
@@ -101,21 +102,21 @@ def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant, channel: str
 
 
 class IntakeApi:
-    """The routes with what they need. `law` is the catalogue in force, `kek` wraps the keys of new dossiers, `clients`
+    """The routes with what they need. `law` is the catalogue in force, `kek` wraps the keys of new dossiers, `callers`
     are those who may come in.
     """
 
-    def __init__(self, resources: Resources, law: Catalogue, kek: Keks, clients: Clients) -> None:
+    def __init__(self, resources: Resources, law: Catalogue, kek: Keks, callers: Callers) -> None:
         self.resources = resources
         self.door = resources.door
         self.law = law
         self.kek = kek
-        self.clients = clients
+        self.callers = callers
         self.states = StateReader(resources.pool, State, resources.readable)
 
     async def submit(self, request: Request) -> Response:
         """Take in an application: 201 with id, code and acceptance limit."""
-        client = self.clients.identify(request, "citizen", "importer", "officer")
+        client = await self.callers.admit(request, "citizen", "importer", "officer")
         body = await read_body(request)
         application = self._application(body, client)
         key = new_data_key()
@@ -159,7 +160,7 @@ class IntakeApi:
 
     async def supply(self, request: Request, dossier: UUID) -> Response:
         """Answer a request for a supplement."""
-        client = self.clients.identify(request, "citizen", "importer", "officer")
+        client = await self.callers.admit(request, "citizen", "importer", "officer")
         body = await read_body(request)
         channel = (await self._visible(dossier, client)).intake.channel
         supplied = parse(SupplementBody, body, partial(self._supplement_faults, channel))
@@ -170,7 +171,7 @@ class IntakeApi:
 
     async def correct(self, request: Request, dossier: UUID) -> Response:
         """Correct the applicant's data."""
-        client = self.clients.identify(request, "citizen", "importer", "officer")
+        client = await self.callers.admit(request, "citizen", "importer", "officer")
         body = await read_body(request)
         channel = (await self._visible(dossier, client)).intake.channel
         corrected = parse(CorrectionBody, body, partial(self._personal_faults, channel))
@@ -180,7 +181,7 @@ class IntakeApi:
 
     async def act(self, request: Request, dossier: UUID, name: str) -> Response:
         """An officer's act of the table below."""
-        client = self.clients.identify(request, "officer")
+        client = await self.callers.admit(request, "officer")
         body = await read_body(request)
         model, build = ACTS[name]
         asked = parse(model, body, lambda content, wrong: act_faults(content, self.law, wrong))
@@ -191,12 +192,12 @@ class IntakeApi:
 
     async def read(self, request: Request, dossier: UUID) -> Response:
         """The timeline: status, holder, limits, fee, events."""
-        client = self.clients.identify(request, "citizen", "importer", "officer")
+        client = await self.callers.admit(request, "citizen", "importer", "officer")
         return json_response(timeline(self.law, await self._visible(dossier, client)))
 
     async def overdue(self, request: Request) -> Response:
         """Dossiers of the officer's unit whose acceptance limit passed unanswered, a page at a time; `total` is all."""
-        client = self.clients.identify(request, "officer")
+        client = await self.callers.admit(request, "officer")
         query = request.query_params
         found = await self.states.overdue(client.unit or "", query.get("cursor"), query.get("limit"))
         dossiers = [summary(self.law, state) for state in found.states]
@@ -206,7 +207,7 @@ class IntakeApi:
         """Dossiers of the officer's unit whose applicant must be told by telephone, by post or at the counter what no
         mail could tell, the longest waiting first, a page at a time; `total` is all.
         """
-        client = self.clients.identify(request, "officer")
+        client = await self.callers.admit(request, "officer")
         query = request.query_params
         found = await self.states.unreached(client.unit or "", query.get("cursor"), query.get("limit"))
         dossiers = [{**summary(self.law, state), **to_be_told(state)} for state in found.states]
@@ -289,18 +290,20 @@ ACTS: Mapping[str, tuple[type[Model], Build]] = {
 
 def router(resources: Resources, law: Catalogue) -> APIRouter:
     """The desk's routes."""
-    api = IntakeApi(resources, law, resources.settings.kek(), resources.settings.clients())
+    api = IntakeApi(resources, law, resources.settings.kek(), callers(resources))
     routes = APIRouter(prefix="/v1/dossiers", tags=["dossiers"], route_class=DirectRoute)
-    routes.add_api_route("", api.submit, methods=["POST"], status_code=201, response_class=Response)
-    routes.add_api_route("/overdue", api.overdue, methods=["GET"], response_class=Response)
-    routes.add_api_route("/unreached", api.unreached, methods=["GET"], response_class=Response)
-    routes.add_api_route("/{dossier}", api.read, methods=["GET"], response_class=Response)
-    routes.add_api_route("/{dossier}/supplement", api.supply, methods=["POST"], response_class=Response)
-    routes.add_api_route("/{dossier}/correction", api.correct, methods=["POST"], response_class=Response)
-    for name in ACTS:
-        routes.add_api_route(
-            f"/{{dossier}}/{name}", _act(api, name), methods=["POST"], name=name, response_class=Response
-        )
+    told = operations
+    add = partial(routes.add_api_route, response_class=Response)
+    add("", api.submit, methods=["POST"], openapi_extra=told.SUBMIT.extra())
+    add("/overdue", api.overdue, methods=["GET"], openapi_extra=told.OVERDUE.extra())
+    add("/unreached", api.unreached, methods=["GET"], openapi_extra=told.UNREACHED.extra())
+    add("/{dossier}", api.read, methods=["GET"], openapi_extra=told.READ.extra())
+    for name, endpoint, operation in (
+        ("supplement", api.supply, told.supply(SupplementBody)),
+        ("correction", api.correct, told.correct(CorrectionBody)),
+        *((name, _act(api, name), told.act(name, body)) for name, (body, _) in ACTS.items()),
+    ):
+        add(f"/{{dossier}}/{name}", endpoint, methods=["POST"], name=name, openapi_extra=operation.extra())
     return routes
 
 

@@ -1,7 +1,7 @@
 """The bank's door: VNPAY's IPN, a signed GET that is answered with RspCode and Message (vnpay.js.org, IPN)."""
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from fastapi import APIRouter, Request
@@ -10,10 +10,14 @@ from fastapi.responses import Response
 from services.payment.gateways import BadCallback, BadSignature, PaymentPlatform, dossier_of
 from services.payment.rules import ReportPayment
 from shared.errors import Refused, Unavailable
+from shared.events.base import Model
 from shared.runtime.batch import Request as Asked
+from shared.runtime.callers import count_stranger
 from shared.runtime.http import Door, json_response
 from shared.runtime.metrics import Metrics
 from shared.runtime.observed import DirectRoute
+from shared.runtime.openapi import Operation
+from shared.runtime.rates import Strangers
 
 log = structlog.get_logger(__name__)
 
@@ -48,18 +52,22 @@ class BankDoor:
     in `dossier_bank_reports_refused_total` (F6).
     """
 
-    def __init__(self, door: Door, metrics: Metrics, platform: PaymentPlatform) -> None:
+    def __init__(self, door: Door, metrics: Metrics, platform: PaymentPlatform, strangers: Strangers) -> None:
         self.door = door
         self.metrics = metrics
         self.platform = platform
+        self.strangers = strangers
         for code in _MESSAGES:
             metrics.bank_reports.labels(code)
 
     async def ipn(self, request: Request) -> Response:
-        """One callback. 200 with a RspCode in every foreseen case; the bank repeats what is not 00 or 02."""
+        """One callback. 200 with a RspCode in every foreseen case; the bank repeats what is not 00 or 02. Raises
+        Refused DOS-INT-429 for one address with too many whose signature is wrong.
+        """
         try:
             report = self.platform.report(request.scope["query_string"].decode(errors="replace"))
         except BadSignature:
+            count_stranger(self.strangers, request)
             return self._refuse(BAD_HASH, "signature")
         except BadCallback as bad:
             return self._refuse(UNKNOWN, "malformed", parameter=bad.parameter, reference=bad.reference)
@@ -111,9 +119,33 @@ def _asked(request: Request, report: ReportPayment) -> Asked:
     return Asked("bank", request.method, request.scope["path"], key, body, 200, lambda state: answer)
 
 
-def router(door: Door, metrics: Metrics, platform: PaymentPlatform) -> APIRouter:
+class BankAnswer(Model):
+    """What the bank reads: it repeats a callback until it is told 00 or 02."""
+
+    RspCode: Literal["00", "01", "02", "04", "97", "99"]
+    Message: str
+
+
+def _parameter(name: str, meaning: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": True, "description": meaning, "schema": {"type": "string"}}
+
+
+IPN = Operation(
+    "The bank's callback (IPN): what became of a payment. For the bank alone, who signs it.",
+    BankAnswer,
+    query=(
+        _parameter("vnp_TxnRef", "the reference under which payment was requested"),
+        _parameter("vnp_TransactionNo", "the bank's number"),
+        _parameter("vnp_Amount", "đồng × 100"),
+        _parameter("vnp_ResponseCode", "00: paid"),
+        _parameter("vnp_SecureHash", "HMAC-SHA512 of the other vnp_ parameters, in hex"),
+    ),
+)
+
+
+def router(door: Door, metrics: Metrics, platform: PaymentPlatform, strangers: Strangers) -> APIRouter:
     """The bank's route."""
-    bank = BankDoor(door, metrics, platform)
+    bank = BankDoor(door, metrics, platform, strangers)
     routes = APIRouter(prefix="/v1/payments/vnpay", tags=["bank"], route_class=DirectRoute)
-    routes.add_api_route("/ipn", bank.ipn, methods=["GET"], response_class=Response)
+    routes.add_api_route("/ipn", bank.ipn, methods=["GET"], response_class=Response, openapi_extra=IPN.extra())
     return routes

@@ -48,6 +48,8 @@ class Client(Model):
     name: Word
     role: Literal["citizen", "importer", "officer"]
     unit: Word | None = None
+    rate: float | None = Field(None, gt=0, le=100_000)
+    """Requests a second, if they are not those that the service grants everybody."""
     token: str = Field(min_length=16, max_length=512, pattern=r"^[\x21-\x7e]+$")
 
     @model_validator(mode="after")
@@ -70,16 +72,14 @@ class Clients:
                 raise ValueError(f"two clients have the same {name}")
         self._by_digest = [(sha256(client.token.encode()).digest(), client) for client in clients]
 
-    def identify(self, request: Request, *roles: str) -> Client:
-        """Who is calling. Raises Refused: DOS-SEC-001 for no or a wrong token, DOS-SEC-003 for a wrong role."""
+    def identify(self, request: Request) -> Client:
+        """Who is calling. Raises Refused DOS-SEC-001 for no or a wrong token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         given = sha256(token.strip().encode()).digest()
         # Every entry is compared, so that the time tells nothing.
         matches = [client for digest, client in self._by_digest if hmac.compare_digest(digest, given)]
         if scheme.lower() != "bearer" or not matches:
             raise Refused("DOS-SEC-001")
-        if roles and matches[0].role not in roles:
-            raise Refused("DOS-SEC-003")
         return matches[0]
 
 
@@ -236,6 +236,7 @@ def problem(refused: Refused, trace_id: str, language: Language) -> Response:
     }
     headers = {"content-language": language, "vary": "Accept-Language"}
     headers |= {"retry-after": "2"} if status == 503 else {}
+    headers |= {"retry-after": str(refused.facts["retry_after_s"])} if status == 429 else {}
     headers |= {"www-authenticate": "Bearer"} if status == 401 else {}
     headers |= {"connection": "close"} if status == 408 else {}
     return Response(orjson.dumps(body), status, headers, "application/problem+json")

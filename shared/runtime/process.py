@@ -26,6 +26,7 @@ from shared.runtime.gauges import Gauges
 from shared.runtime.insist import insist
 from shared.runtime.kafka import STOP_S
 from shared.runtime.observed import install
+from shared.runtime.openapi import publish
 from shared.runtime.operations import Health, operations_router
 from shared.runtime.server import Server, http_server, listening
 from shared.runtime.service import Service
@@ -43,10 +44,11 @@ PROBERS = 64
 
 def application(runtime: Runtime, routes: APIRouter) -> FastAPI:
     """The door: what the service lets people or machines do."""
-    app = FastAPI(title=f"dossier {runtime.service.name}", docs_url="/docs", redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title=f"dossier {runtime.service.name}", openapi_url=None, redirect_slashes=False)
     install(app, runtime.metrics)
     # Not include_router: what it includes is looked up at every request.
     app.router.routes += routes.routes
+    publish(app)
     return app
 
 

@@ -143,7 +143,7 @@ class Settings(CommitSettings):
         except ValidationError as error:
             faults = "; ".join(f"{fault.pointer or 'the whole'}: {fault.code}" for fault in form_faults(error))
             raise Misconfigured(
-                f"secret clients.json is not a list of {{name, role, unit, token}}: {faults}"
+                f"secret clients.json is not a list of {{name, role, unit, rate, token}}: {faults}"
             ) from error
         except ValueError as error:
             raise Misconfigured(f"secret clients.json: {error}") from error
@@ -156,6 +156,8 @@ class DoorSettings(Settings):
     http_port: int = Field(ge=1, le=65535)
     http_connections: int = Field(256, ge=1, le=2000, description="from one address that is no trusted proxy's")
     http_idle_s: int = Field(30, ge=1, le=3600)
+    client_rate: float = Field(50.0, gt=0, le=100_000, description="requests a second")
+    stranger_rate: float = Field(5.0, gt=0, le=100_000, description="requests a second")
     trusted_proxies: str = Field("", description="addresses and networks of our own reverse proxies, by commas")
 
     @field_validator("trusted_proxies")

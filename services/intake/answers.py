@@ -1,0 +1,136 @@
+"""What the desk answers, as models: for its reference. `timeline.py` makes it; a test holds the two together."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from shared.events.base import FeeLine, Model
+from shared.events.payment import Favour
+
+
+class Summary(Model):
+    """What every act is answered with. Times are Vietnam's, with their offset."""
+
+    dossier_id: UUID
+    code: str
+    status: int
+    status_label: str
+    accept_by: AwareDatetime | None
+    due_at: AwareDatetime | None
+
+
+class IdentityTold(Model):
+    """What the population register has said; of another version of the applicant's data, if the two differ."""
+
+    outcome: Literal["verified", "mismatched", "not_found", "delayed", "abandoned"] | None
+    applicant_version: int
+    current_version: int
+    mismatched_fields: tuple[str, ...]
+
+
+class RefusalTold(Model):
+    """Why it was refused, and by which clause."""
+
+    reason: str
+    text: str | None
+    basis: str | None
+
+
+class WantedTold(Model):
+    """What a supplement has to bring, and until when."""
+
+    papers: tuple[str, ...]
+    correct_applicant: bool
+    respond_by: AwareDatetime
+
+
+class FeeTold(Model):
+    """What is owed (đồng), by which lines, and where it can be paid."""
+
+    kind: str | None
+    total_vnd: int | None
+    lines: tuple[FeeLine, ...]
+    favour: Favour | None
+    settled: bool
+    pay_url: str | None
+
+
+class NoticeTold(Model):
+    """What became of a notice; from `reason` on only of one that could not be delivered."""
+
+    notice: str
+    label: str
+    about: UUID
+    channel: str
+    outcome: Literal["sent", "undeliverable"]
+    at: AwareDatetime
+    reason: str | None = None
+    why: str | None = None
+    waiting: bool = False
+    to_do: str | None = None
+    text: str | None = None
+
+
+class Way(Model):
+    """A way to reach a person."""
+
+    way: str
+    label: str
+
+
+class By(Model):
+    """Who did it."""
+
+    name: str
+    unit: str | None
+    duty: str
+
+
+class StepTold(Model):
+    """One event of the dossier."""
+
+    event: str
+    label: str
+    at: AwareDatetime
+    by: By | None
+
+
+class Timeline(Summary):
+    """Everything the desk knows of a dossier, without personal data."""
+
+    procedure: str
+    agency: str
+    held_by: str | None
+    submitted_at: AwareDatetime
+    accepted_at: AwareDatetime | None
+    identity: IdentityTold
+    missing_papers: tuple[str, ...]
+    refusal: RefusalTold | None
+    wanted: WantedTold | None
+    fee: FeeTold
+    notices: tuple[NoticeTold, ...]
+    events: tuple[StepTold, ...]
+
+
+class ToBeTold(Summary):
+    """A dossier whose applicant must be told otherwise, what, and by which ways."""
+
+    ways: tuple[Way, ...]
+    notices: tuple[NoticeTold, ...]
+
+
+class Unreached(Model):
+    """A page of a list, as of the overdue ones."""
+
+    dossiers: tuple[ToBeTold, ...]
+    next: str | None
+    total: int
+
+
+class Overdue(Model):
+    """A page of a list; `next` is the cursor of the page after, `total` counts them all."""
+
+    dossiers: tuple[Summary, ...]
+    next: str | None
+    total: int

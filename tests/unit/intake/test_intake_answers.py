@@ -1,0 +1,24 @@
+"""What the desk answers is what its reference says."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from services.intake.answers import Overdue, Summary, Timeline, Unreached
+from services.intake.reaching import to_be_told
+from services.intake.timeline import summary, timeline
+from shared.events.base import Event
+from tests.deciders import INTAKE, LAW
+from tests.given import given
+from tests.unit.intake.test_intake_timeline import TABLE, Row, _hours_apart
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_every_answer_is_as_the_reference_says(row: Row) -> None:
+    events: Sequence[Event] = row.events
+    state = given(INTAKE, _hours_apart(events)).state
+    Summary.model_validate(summary(LAW, state))
+    Timeline.model_validate(timeline(LAW, state))
+    unreached = {**summary(LAW, state), **to_be_told(state)}
+    Unreached.model_validate({"dossiers": [unreached], "next": "cursor", "total": 1})
+    Overdue.model_validate({"dossiers": [summary(LAW, state)], "next": None, "total": 1})
