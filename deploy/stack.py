@@ -233,6 +233,8 @@ class Stack:
             "VNPAY_RETURN_URL": "https://dichvucong.example/payment/return",
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self.outside.smtp_port),
+            # A demonstration and a measurement are many people behind one client.
+            "CLIENT_RATE": "100000",
             **self.settings,
         }
 
@@ -258,7 +260,8 @@ class Stack:
 
     def _write_environment(self, service: str) -> None:
         """The settings of `service` as a shell reads them, with this Python first on the path; no secret."""
-        settings = {"PYTHONPATH": str(ROOT), **self.where(service)}
+        doors = {f"{process.service.upper()}_URL": process.url for process in self.of(service)[-1:] if service in DOORS}
+        settings = {"PYTHONPATH": str(ROOT), **self.where(service), **doors}
         lines = [f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
         lines += [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
         file = self.environment_file(service)

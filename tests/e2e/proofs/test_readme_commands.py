@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
@@ -202,6 +203,17 @@ async def test_a_service_that_is_killed_is_named_and_started_again(run: Run) -> 
         return code == 0 and "audit" in output
 
     await until(is_level, seconds=SOON_S, what="the platform to be level")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_the_readmes_curl_files_a_dossier_and_gets_the_first_answer_again(run: Run) -> None:
+    (block,) = re.findall(r"^```sh\n(\(set -a;.*?curl.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    line = block.replace(".local/run", str(run.folder))
+    assert block.count(".local/run") == 1
+    told = [await typed(line) for _ in range(2)]
+    assert told[0] == told[1]
+    code, output, errors = told[0]
+    assert (code, errors, json.loads(output)["status"]) == (0, "", 1)
 
 
 async def test_down_ends_make_run_and_then_all_of_it_can_be_wiped(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
