@@ -11,7 +11,9 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from shared.cleaning import BYTE_ORDER_MARK, named, placed
 from shared.errors import Fault
 from shared.wording import FAULTS
 
@@ -24,6 +26,8 @@ IDEMPOTENCY_KEY = rf"[\x21-\x7e]{{1,{MAX_KEY}}}"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _ESCAPED_OR_RAW = re.compile(rb"\\u|\x7f|\xc2[\x80-\x9f]")  # others cannot stand in JSON unescaped
 _LONGEST_NAME = 64
+_NO_ASCII = re.compile(r"[^\x21-\x7e]")
+"""What no pattern of ours allows, and nobody sees or tells from a letter: it is named."""
 
 _KINDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
     {
@@ -57,9 +61,11 @@ class _Twice(dict[str, Any]):
 
 
 def read_json(body: bytes) -> tuple[Any, tuple[Fault, ...]]:
-    """What the body says, and what is wrong with its texts and names. Raises NotJson."""
+    """What the body says, and what is wrong with its texts and names; a byte-order mark before it is passed over.
+    Raises NotJson.
+    """
     try:
-        content = orjson.loads(body)
+        content = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
         raise NotJson from error
     faults = [*(_text_faults(content) if _may_hide_something(body) else ()), *_twice(body)]
@@ -88,10 +94,10 @@ def _walk(content: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
 def _text_faults(content: Any) -> Iterator[Fault]:
     """Control characters in a text or a name; tabs and line ends are none."""
     for place, value in _walk(content):
-        if isinstance(value, str) and _CONTROL.search(value):
-            yield Fault(pointer(place), "control-character")
-        if isinstance(value, dict) and any(_CONTROL.search(name) for name in value):
-            yield Fault(pointer(place), "control-character.field")
+        if isinstance(value, str) and (found := _CONTROL.search(value)):
+            yield Fault(pointer(place), "control-character", placed(found.start(), found[0]))
+        if isinstance(value, dict) and (bad := next(filter(None, map(_CONTROL.search, value)), None)):
+            yield Fault(pointer(place), "control-character.field", (named(bad[0]),))
 
 
 def _twice(body: bytes) -> list[Fault]:
@@ -108,7 +114,7 @@ def _twice(body: bytes) -> list[Fault]:
         found.append(twice)
         return twice
 
-    content = json.loads(body, object_pairs_hook=build)
+    content = json.loads(body.removeprefix(BYTE_ORDER_MARK), object_pairs_hook=build)
     if not found:
         return []
     places = [(*place, name) for place, value in _walk(content) if isinstance(value, _Twice) for name in value.names]
@@ -117,12 +123,20 @@ def _twice(body: bytes) -> list[Fault]:
 
 def form_faults(wrong: ValidationError) -> Iterator[Fault]:
     """What a model found wrong, without any value that was sent."""
-    for error in wrong.errors(include_url=False, include_input=False):
-        found = error["type"]
-        kind, limit = _KINDS.get(found) or (found if found in FAULTS else "wrong-type", None)
-        # Of the context only our own limit is told: the rest may be the value itself.
-        told = (str(error["ctx"][limit]).replace(" or ", ", "),) if limit else ()
-        yield Fault(pointer(error["loc"]), kind, told)
+    for error in wrong.errors(include_url=False):
+        yield Fault(pointer(error["loc"]), *_kind(error))
+
+
+def _kind(error: ErrorDetails) -> tuple[str, tuple[str, ...]]:
+    """What is wrong, and what is told of it: our own limits, or the place and name of one character."""
+    found, context = error["type"], error.get("ctx", {})
+    if found in FAULTS:
+        return found, context.get("told", ())
+    if found == "string_pattern_mismatch" and (stranger := _NO_ASCII.search(error["input"])):
+        return "malformed.character", placed(stranger.start(), stranger[0])
+    kind, limit = _KINDS.get(found) or ("wrong-type", None)
+    # Of the library's context only our own limit is told: the rest may be the value itself.
+    return kind, (str(context[limit]).replace(" or ", ", "),) if limit else ()
 
 
 def pointer(path: Iterable[str | int]) -> str:

@@ -1,8 +1,8 @@
 """What is said about one fault, in Vietnamese and English: a table by kind.
 
 A kind is the word that clients read as `errors[].code`; where one word needs several texts, the rest stands behind a
-dot (`malformed.date`). Texts name limits, fields of our own and what the catalogue or an officer has said, never a
-value of the request that they are about.
+dot (`malformed.date`). Texts name limits, fields of our own, what the catalogue or an officer has said, and the place
+and name of one character that cannot stand there; never a value of the request that they are about.
 """
 
 from collections.abc import Mapping
@@ -58,12 +58,16 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "not-json": Text("không phải JSON bằng UTF-8, hoặc lồng nhau quá sâu", "not JSON in UTF-8, or nested too deep"),
         "too-deep": Text("lồng nhau sâu quá {0} tầng", "nested deeper than {0}"),
         "too-long.line": Text("dài quá {0} byte", "longer than {0} bytes"),
-        "control-character": Text("không được có ký tự điều khiển", "control characters are not allowed"),
+        "control-character": Text(
+            "không được có ký tự điều khiển: ký tự thứ {0} là {1}",
+            "control characters are not allowed: character {0} is {1}",
+        ),
         "control-character.field": Text(
-            "tên trường không được có ký tự điều khiển", "control characters are not allowed in names"
+            "tên trường không được có ký tự điều khiển: {0}", "control characters are not allowed in names: {0}"
         ),
         "control-character.name": Text(
-            "không được có ký tự điều khiển hoặc ký tự vô hình", "control and invisible characters are not allowed"
+            "không được có ký tự điều khiển hoặc ký tự vô hình: ký tự thứ {0} là {1}",
+            "control and invisible characters are not allowed: character {0} is {1}",
         ),
         "duplicate-field": Text("trường được nêu nhiều hơn một lần", "the field is named more than once"),
         # of form
@@ -76,15 +80,24 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "unknown-field": Text("không có trường này", "there is no such field"),
         "wrong-type": Text("giá trị sai kiểu", "a value of another type is expected"),
         "malformed": Text("không đúng dạng quy định", "not in the required form"),
+        "malformed.character": Text("ở đây không được có ký tự thứ {0}: {1}", "character {0} is not allowed here: {1}"),
+        "malformed.phone": Text(
+            "số điện thoại có 10 hoặc 11 chữ số bắt đầu bằng 0, hoặc dấu + với mã nước và tất cả 8 đến 15 chữ số",
+            "a telephone number has 10 or 11 digits beginning with 0, or + and 8 to 15 digits with the country code",
+        ),
+        "malformed.identity": Text("số định danh có 12 chữ số", "an identity number has 12 digits"),
         "malformed.email": Text("phần trước @ có nhiều nhất 64 ký tự", "the part before @ has at most 64 characters"),
         "malformed.encoded": Text("địa chỉ không được chứa “=?”", "an address does not contain “=?”"),
-        "malformed.date": Text("ngày có dạng YYYY-MM-DD", "a date has the form YYYY-MM-DD"),
+        "malformed.date": Text(
+            "ngày sinh có dạng YYYY-MM-DD; nếu chỉ biết tháng hoặc năm thì YYYY-MM hoặc YYYY",
+            "a birth date has the form YYYY-MM-DD; YYYY-MM or YYYY where only month or year are known",
+        ),
         "malformed.time": Text(
             "thời điểm có dạng YYYY-MM-DDThh:mm:ss+hh:mm, hoặc Z cho giờ UTC",
             "a time has the form YYYY-MM-DDThh:mm:ss+hh:mm, or Z for UTC",
         ),
         "no-time-zone": Text("thời điểm phải có múi giờ", "a time has a time zone"),
-        "no-such-day": Text("không có ngày này", "there is no such day"),
+        "no-such-day": Text("không có ngày, tháng hoặc năm này", "there is no such day, month or year"),
         "no-such-time": Text("không có thời điểm này", "there is no such time"),
         "too-long": Text("nhiều nhất {0} ký tự", "at most {0} characters"),
         "too-short": Text("ít nhất {0} ký tự", "at least {0} characters"),
@@ -92,7 +105,7 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "unknown-value": Text("phải là một trong: {0}", "one of: {0}"),
         "out-of-range.least": Text("ít nhất là {0}", "at least {0}"),
         "out-of-range.most": Text("nhiều nhất là {0}", "at most {0}"),
-        "out-of-range.birth": Text("ngày sinh không trước 1900-01-01", "a birth date is not before 1900-01-01"),
+        "out-of-range.birth": Text("ngày sinh không trước năm 1900", "a birth date is not before 1900"),
         "out-of-range.year": Text("năm phải từ 2000 đến 2098", "the year is not between 2000 and 2098"),
         "no-name": Text("họ tên có ít nhất một chữ cái", "a name has at least one letter"),
         "too-long.name": Text("họ tên có nhiều nhất 100 ký tự", "a name has at most 100 characters"),
@@ -132,7 +145,6 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
             "cần ít nhất một cách liên hệ với người nộp: {0}", "at least one way to reach the applicant is needed: {0}"
         ),
         "identity-form": Text("số định danh có 12 chữ số", "an identity number has 12 digits"),
-        "identity-province": Text("ba chữ số đầu không chỉ tỉnh nào", "the first three digits name no province"),
         "identity-century": Text("chữ số thứ tư không khớp ngày sinh", "the fourth digit does not fit the birth date"),
         "identity-year": Text(
             "chữ số thứ năm và thứ sáu không khớp ngày sinh",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from shared.cleaning import BYTE_ORDER_MARK
 from shared.errors import Misconfigured
 from shared.forms import form_faults
 from shared.law.application import Applicant
@@ -29,7 +30,7 @@ class WatcherSettings(KafkaSettings):
     def applicant(self) -> Applicant:
         """Whom a synthetic dossier is about. Raises Misconfigured."""
         try:
-            return Applicant.model_validate_json(self.synthetic_applicant.read_bytes())
+            return Applicant.model_validate_json(self.synthetic_applicant.read_bytes().removeprefix(BYTE_ORDER_MARK))
         except OSError as error:
             raise Misconfigured(f"SYNTHETIC_APPLICANT {self.synthetic_applicant}: {error.strerror}") from error
         except ValidationError as error:

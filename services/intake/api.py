@@ -89,7 +89,7 @@ def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant, channel: str
     clear = {
         "id_number": applicant.id_number,
         "full_name": applicant.full_name,
-        "date_of_birth": applicant.date_of_birth.isoformat(),
+        "date_of_birth": applicant.date_of_birth,
         # Readers of 1.0.0 must find a text in both, given or not; `ways` tells which.
         "phone": applicant.phone or "",
         "email": applicant.email or "",

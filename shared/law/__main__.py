@@ -25,7 +25,6 @@ from shared.law.table import catalogue_table
 from shared.law.year import remarkable_days, year_table
 
 MAX_LINE = 256 * 1024  # as much as the HTTP door takes
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def main(arguments: list[str]) -> int:
@@ -99,7 +98,7 @@ def _quote_lines(lines: Iterable[bytes], catalogue: Catalogue, out: BinaryIO) ->
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        result = _quote_line(line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line, catalogue)
+        result = _quote_line(line, catalogue)
         if isinstance(result, dict):
             out.write(orjson.dumps(result) + b"\n")
         else:

@@ -4,47 +4,59 @@ What only the catalogue and the calendar can judge is in `shared.law.faults`.
 """
 
 import re
-import unicodedata
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.types import AwareDatetime, Strict
 from pydantic_core import PydanticCustomError
 
+from shared.cleaning import inside, is_space, is_unseen, one_line, placed, seen, unprinted
 from shared.forms import IDEMPOTENCY_KEY
+from shared.law.birth import birth_of, is_written
 from shared.law.calendar import LAST_YEAR
 from shared.law.entries import AgencyCode, Channel, ProcedureCode, Word
 from shared.law.ways import FIELDS
 from shared.wording import FAULTS
 
-EARLIEST_BIRTH = date(1900, 1, 1)
+EARLIEST_BIRTH = 1900
 MAX_COPIES = 1_000
 MAX_PAGES = 100_000
 MAX_PAPERS = 50
 MAX_PAPER_BYTES = 100 * 1024 * 1024
 MAX_NAME = 100
 MAX_ADDRESS = 300
+MAX_DIGITS = 64
+"""So long may a number or a date be with all that people put between digits."""
 
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_PHONE = r"^(0[0-9]{9,10}|\+[1-9][0-9]{7,14})$"
+_PHONE = re.compile(r"0[0-9]{9,10}|\+[1-9][0-9]{7,14}")
+_VIETNAM = re.compile(r"^(?:\+|00)?84(?:0(?=[0-9]{9})|(?=[1-9][0-9]{8,9}$))")
+_BETWEEN_DIGITS = frozenset(".-()\u2010\u2011\u2012\u2013\u2014\u2212")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_EMAIL = rf"^{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]$"
+_EMAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]")
+_IN_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]")
 
 
-def _wrong(kind: str) -> PydanticCustomError:
-    """What a validator raises; `kind` is one of `shared/wording.py`."""
-    return PydanticCustomError(kind, FAULTS[kind].en)
+def _wrong(kind: str, *told: str) -> PydanticCustomError:
+    """What a validator raises; `kind` is one of `shared/wording.py`, `told` what its sentence names of the text: places
+    and names of characters.
+    """
+    return PydanticCustomError(kind, FAULTS[kind].en, {"told": told})
+
+
+def _line(value: str) -> str:
+    stranger = unprinted(value)
+    if stranger is not None:
+        raise _wrong("control-character.name", *stranger)
+    return one_line(value)
 
 
 def _person_name(value: str) -> str:
-    if any(unicodedata.category(character) in _UNPRINTED for character in value):
-        raise _wrong("control-character.name")
-    name = unicodedata.normalize("NFC", value).strip()
+    name = _line(value)
     if not any(character.isalpha() for character in name):
         raise _wrong("no-name")
     if len(name) > MAX_NAME:
@@ -53,9 +65,7 @@ def _person_name(value: str) -> str:
 
 
 def _postal_address(value: str) -> str:
-    if any(unicodedata.category(character) in _UNPRINTED for character in value):
-        raise _wrong("control-character.name")
-    address = " ".join(unicodedata.normalize("NFC", value).split())
+    address = _line(value)
     if not any(character.isalpha() for character in address):
         raise _wrong("no-address")
     if len(address) > MAX_ADDRESS:
@@ -63,7 +73,56 @@ def _postal_address(value: str) -> str:
     return address
 
 
-_UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+def digits_of(value: str) -> str:
+    """The digits of an identity number as people group them: without spaces, dots, hyphens and marks that nobody sees;
+    anything else stays and makes it malformed.
+    """
+    return "".join(one for one in value if not _sets_digits_apart(one))
+
+
+def _sets_digits_apart(character: str) -> bool:
+    return is_space(character) or is_unseen(character) or character in _BETWEEN_DIGITS
+
+
+def _identity_number(value: str) -> str:
+    _only_digits(value, plus=False)
+    number = digits_of(value)
+    if len(number) != 12:
+        raise _wrong("malformed.identity")
+    return number
+
+
+def _only_digits(value: str, *, plus: bool) -> None:
+    """Raise at the first character that is neither a digit nor stands between digits; `plus`: one may stand first."""
+    begun = not plus
+    for n, one in enumerate(value):
+        if _sets_digits_apart(one):
+            continue
+        if not (one in "0123456789" or (one == "+" and not begun)):
+            raise _wrong("malformed.character", *placed(n, one))
+        begun = True
+
+
+def _phone(value: str) -> str:
+    """The number without grouping: 0… within Vietnam, whatever was put for that, else + and the country code."""
+    _only_digits(value, plus=True)
+    number = _VIETNAM.sub("0", digits_of(value))
+    number = f"+{number[2:]}" if number.startswith("00") else number
+    if _PHONE.fullmatch(number) is None:
+        raise _wrong("malformed.phone")
+    return number
+
+
+def _email(value: str) -> str:
+    """The address without spaces around it, its domain in small letters (RFC 5321, 2.4)."""
+    address = seen(value)
+    for n, one in inside(value):
+        if _IN_EMAIL.match(one) is None:
+            raise _wrong("malformed.character", *placed(n, one))
+    if _EMAIL.fullmatch(address) is None:
+        raise _wrong("malformed")
+    local, _, domain = address.partition("@")
+    return f"{local}@{domain.lower()}"
 
 
 def _local_part(email: str) -> str:
@@ -74,16 +133,18 @@ def _local_part(email: str) -> str:
     return email
 
 
-def _day(value: Any) -> Any:
+def _birth(value: str) -> str:
     # One spelling only: the library would also read numbers, "20050904" and week dates.
-    if not isinstance(value, str):
-        return value
-    if _DATE.fullmatch(value) is None:
+    text = seen(value)
+    if not is_written(text):
         raise _wrong("malformed.date")
     try:
-        return date.fromisoformat(value)
+        born = birth_of(text)
     except ValueError as wrong:
         raise _wrong("no-such-day") from wrong
+    if born.year < EARLIEST_BIRTH:
+        raise _wrong("out-of-range.birth")
+    return text
 
 
 def _instant(value: Any) -> Any:
@@ -95,12 +156,6 @@ def _instant(value: Any) -> Any:
         return datetime.fromisoformat(value)
     except ValueError as wrong:
         raise _wrong("no-such-time") from wrong
-
-
-def _born_since_1900(day: date) -> date:
-    if day < EARLIEST_BIRTH:
-        raise _wrong("out-of-range.birth")
-    return day
 
 
 def _within_the_calendar(at: datetime) -> datetime:
@@ -123,11 +178,12 @@ def named_once(papers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-IdentityNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+IdentityNumber = Annotated[str, StringConstraints(max_length=MAX_DIGITS), AfterValidator(_identity_number)]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=4 * MAX_NAME), AfterValidator(_person_name)]
-BirthDate = Annotated[date, BeforeValidator(_day), AfterValidator(_born_since_1900)]
-Phone = Annotated[str, StringConstraints(pattern=_PHONE)]
-Email = Annotated[str, StringConstraints(pattern=_EMAIL, max_length=254), AfterValidator(_local_part)]
+BirthDate = Annotated[str, StringConstraints(max_length=MAX_DIGITS), AfterValidator(_birth)]
+"""A birth date as exactly as it is known, `1955`, `1955-03` or `1955-03-17` (`shared/law/birth.py`)."""
+Phone = Annotated[str, StringConstraints(max_length=MAX_DIGITS), AfterValidator(_phone)]
+Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email), AfterValidator(_local_part)]
 PostalAddress = Annotated[str, StringConstraints(max_length=4 * MAX_ADDRESS), AfterValidator(_postal_address)]
 Locale = Annotated[str, StringConstraints(pattern=r"^(vi|en)$")]
 MediaType = Literal[
@@ -165,7 +221,8 @@ class Part(BaseModel):
 
 
 class Applicant(Part):
-    """The person who applies. `full_name` is NFC without surrounding spaces; names compare in that form.
+    """The person who applies. `full_name` is kept as it was written, in NFC and without spaces around it; names compare
+    in a folded form (`shared/law/names.py`).
 
     How the person can be reached depends on the channel too (`shared/law/ways.py`).
     """

@@ -9,20 +9,13 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from shared.law.birth import Birth
 from shared.law.calendar import vietnam_date
 
 UNIT = r"[A-Z][0-9]{2}(?:\.[0-9]{2,3}){0,4}"  # Decision 20/2020/QĐ-TTg: the province's letter code first
 _OLD_UNIT = r"[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}"  # QCVN 102:2016: the province's letter code last
 _DOSSIER = re.compile(rf"(?P<unit>{_OLD_UNIT}|{UNIT})-(?P<day>[0-9]{{6}})-(?P<digits>[0-9]{{4,10}})")
 _IDENTITY = re.compile(r"[0-9]{12}")
-
-# Circular 07/2016/TT-BCA, annex 1. All 63: numbers given before the mergers of 1 July 2025 stay valid.
-_PROVINCES = """
-    001 002 004 006 008 010 011 012 014 015 017 019 020 022 024 025 026 027 030 031 033 034 035 036
-    037 038 040 042 044 045 046 048 049 051 052 054 056 058 060 062 064 066 067 068 070 072 074 075
-    077 079 080 082 083 084 086 087 089 091 092 093 094 095 096
-"""
-PROVINCES = frozenset(_PROVINCES.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +79,16 @@ def parse_code(text: str) -> DossierCode:
     return DossierCode(found["unit"], day, found["digits"])
 
 
-def identity_faults(number: str, born: date | None = None) -> tuple[str, ...]:
+def identity_faults(number: str, born: Birth | None = None) -> tuple[str, ...]:
     """What is wrong with an identity number, as codes; none if it is possible (it need not exist).
 
-    Digits 1-3 name the province of birth registration, digit 4 century and sex, digits 5-6 the year of birth.
-    Century and year are compared only if the birth date is given.
+    Digits 1-3 name the province of birth registration, or the country where that was abroad, by lists that change
+    (Circular 07/2016/TT-BCA, annexes 1 and 2): whether there is such a place, the register decides. Digit 4 tells
+    century and sex, digits 5-6 the year of birth; both are compared only if the birth is given.
     """
     if _IDENTITY.fullmatch(number) is None:
         return ("identity-form",)
-    faults = [] if number[:3] in PROVINCES else ["identity-province"]
+    faults = []
     if born is not None and int(number[3]) // 2 != born.year // 100 - 19:
         faults.append("identity-century")
     if born is not None and int(number[4:6]) != born.year % 100:

@@ -6,9 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shared.cleaning import seen
 from shared.errors import Fault
 from shared.forms import MAX_FAULTS, form_faults
-from shared.law.application import Application
+from shared.law.application import Application, digits_of
+from shared.law.birth import birth_of
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.codes import identity_faults
@@ -100,11 +102,6 @@ class _Readable:
         """Whether something is there that is not in the required form."""
         return path in self._unreadable
 
-    def day(self, *path: str) -> date | None:
-        """The date at `path`."""
-        found = self.get(*path)
-        return date.fromisoformat(found) if isinstance(found, str) else found
-
     def filed_on(self) -> date | None:
         """The date of submission in Vietnam, if the body states it."""
         found = self.get("submitted_at")
@@ -192,12 +189,12 @@ def _paper_faults(said: _Readable, catalogue: Catalogue) -> Iterator[Fault]:
 
 
 def _applicant_faults(said: _Readable, today: date | None) -> Iterator[Fault]:
-    born = said.day("applicant", "date_of_birth")
-    if born is not None and today is not None and born > today:
+    stated, number = said.get("applicant", "date_of_birth"), said.get("applicant", "id_number")
+    born = birth_of(seen(stated)) if stated is not None else None
+    if born is not None and today is not None and born.earliest > today:
         yield Fault("/applicant/date_of_birth", "in-the-future")
-    number = said.get("applicant", "id_number")
     if number is not None:
-        for code in identity_faults(number, born):
+        for code in identity_faults(digits_of(number), born):
             yield Fault("/applicant/id_number", code)
 
 

@@ -14,11 +14,12 @@ PURE_LIBRARY = {
 }  # fmt: skip
 """Of Python's own library, what computes and touches nothing."""
 PURE_PACKAGES = {"pydantic", "pydantic_core", "holidays", "orjson"}
-PURE_SHARED = {"shared.events", "shared.law", "shared.errors", "shared.lifecycle", "shared.topics", "shared.forms",
-               "shared.registry", "shared.wording"}  # fmt: skip
+PURE_SHARED = {"shared.cleaning", "shared.events", "shared.law", "shared.errors", "shared.lifecycle", "shared.topics",
+               "shared.forms", "shared.registry", "shared.wording"}  # fmt: skip
 DECIDER = "shared.runtime.decider"
 
 PURE_FILES = {
+    "shared/cleaning.py",
     "shared/errors.py",
     "shared/lifecycle.py",
     "shared/topics.py",

@@ -34,8 +34,8 @@ BAD = {
     "no time of receipt": (_line({"/submitted_at": DROP}), "/submitted_at: .* (missing)"),
     "an unknown procedure": (_line({"/procedure": "9.999999"}), "/procedure: .* (unknown-procedure)"),
     "an impossible person": (
-        _line({"/applicant/id_number": "003095999123"}),
-        "/applicant/id_number: .* (identity-province)",
+        _line({"/applicant/id_number": "003295999123"}),
+        "/applicant/id_number: .* (identity-century)",
     ),
     "a name that would steer a terminal": (_line({"/\x1b[2J": MARK}), "unknown-field"),
 }
@@ -62,7 +62,7 @@ async def test_every_bad_line_is_named_by_its_number_and_the_rest_is_done(tmp_pa
 async def test_no_complaint_quotes_what_a_line_said(tmp_path: Path) -> None:
     ended = await quote(tmp_path, *(line for line, _ in BAD.values()))
     assert (ended.code, ended.out) == (1, "")
-    for text in (MARK, "003095999123", "9.999999", "\x1b", "Traceback"):
+    for text in (MARK, "003295999123", "9.999999", "\x1b", "Traceback"):
         assert text not in ended.err
 
 

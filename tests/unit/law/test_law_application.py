@@ -115,7 +115,6 @@ def test_a_name_is_kept_composed_and_without_surrounding_spaces() -> None:
         ("/pages", 0, "out-of-range"),
         ("/pages", 10**30, "out-of-range"),
         ("/applicant/id_number", "00109912345", "malformed"),
-        ("/applicant/id_number", "003099123456", "identity-province"),
         ("/applicant/id_number", "001299123456", "identity-century"),
         ("/applicant/id_number", "001098123456", "identity-year"),
         ("/applicant/full_name", "", "too-short"),
@@ -128,10 +127,22 @@ def test_a_name_is_kept_composed_and_without_surrounding_spaces() -> None:
         ("/applicant/full_name", "An\u202eBình", "control-character"),
         ("/applicant/full_name", None, "wrong-type"),
         ("/applicant/date_of_birth", "1999-02-29", "no-such-day"),
+        ("/applicant/date_of_birth", "1999-13", "no-such-day"),
+        ("/applicant/date_of_birth", "1999-00", "no-such-day"),
+        ("/applicant/date_of_birth", "1999-05-00", "no-such-day"),
+        ("/applicant/date_of_birth", "0000", "no-such-day"),
+        ("/applicant/date_of_birth", "1899", "out-of-range"),
+        ("/applicant/date_of_birth", "199905", "malformed"),
+        ("/applicant/date_of_birth", "1999-5", "malformed"),
+        ("/applicant/date_of_birth", "1999-", "malformed"),
+        ("/applicant/date_of_birth", "99", "malformed"),
+        ("/applicant/date_of_birth", "19990000", "malformed"),
+        ("/applicant/date_of_birth", 1999, "wrong-type"),
         ("/applicant/date_of_birth", "19990501", "malformed"),
         ("/applicant/date_of_birth", 925516800, "wrong-type"),
         ("/applicant/phone", "12345", "malformed"),
-        ("/applicant/phone", "0900 012 345", "malformed"),
+        ("/applicant/phone", "0900 012 34", "malformed"),
+        ("/applicant/phone", "0900 012 345 ext", "malformed"),
         ("/applicant/email", "nobody", "malformed"),
         ("/applicant/email", "a@b", "malformed"),
         ("/applicant/email", "a..b@example.com", "malformed"),
@@ -216,12 +227,12 @@ def test_pages_are_required_where_the_fee_counts_them() -> None:
 
 def test_every_fault_of_form_and_of_content_is_told_at_once() -> None:
     wrong = body(procedure="2.000815", agency="H99", copies=0, channel="postal", surprise=1)
-    wrong["applicant"]["id_number"] = "003099123456"
+    wrong["applicant"]["id_number"] = "003299123456"
     wrong["applicant"]["phone"] = "none"
     wrong["waiver_claim"] = {"group": "friends", "evidence_sha256": "x"}
     assert found(examine(wrong, CATALOGUE, TODAY)) == [
         ("/agency", "unknown-agency"),
-        ("/applicant/id_number", "identity-province"),
+        ("/applicant/id_number", "identity-century"),
         ("/applicant/phone", "malformed"),
         ("/channel", "channel-not-offered"),
         ("/copies", "out-of-range"),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.law.codes import PROVINCES, code_of, identity_faults, parse_code, series_of
+from shared.law.birth import Birth
+from shared.law.codes import code_of, identity_faults, parse_code, series_of
 
 
 def test_a_code_names_the_unit_the_day_of_submission_in_vietnam_and_a_running_number() -> None:
@@ -79,31 +80,39 @@ def test_every_code_that_is_given_can_be_read_again(unit: str, moment: datetime,
 # --- identity numbers
 
 
-def test_there_are_sixty_three_provinces() -> None:
-    assert len(PROVINCES) == 63
-    assert {"001", "024", "096"}.issubset(PROVINCES)
-
-
 @pytest.mark.parametrize(
     ("number", "born", "expected"),
     [
-        ("001099123456", date(1999, 5, 1), ()),
-        ("001199123456", date(1999, 5, 1), ()),
-        ("079200123456", date(2000, 1, 1), ()),
-        ("079300123456", date(2000, 1, 1), ()),
-        ("096226123456", date(2026, 1, 1), ()),
-        ("001000123456", date(1900, 1, 1), ()),
-        ("003099123456", date(1999, 5, 1), ("identity-province",)),
-        ("001299123456", date(1999, 5, 1), ("identity-century",)),
-        ("001099123456", date(1998, 5, 1), ("identity-year",)),
-        ("001400123456", date(2000, 5, 1), ("identity-century",)),
-        ("000999123456", date(2005, 5, 1), ("identity-province", "identity-century", "identity-year")),
-        ("003099123456", None, ("identity-province",)),
-        ("001099", date(1999, 5, 1), ("identity-form",)),
-        ("00109912345\u0663", date(1999, 5, 1), ("identity-form",)),
+        ("001099123456", Birth(1999, 5, 1), ()),
+        ("001199123456", Birth(1999, 5, 1), ()),
+        ("079200123456", Birth(2000, 1, 1), ()),
+        ("079300123456", Birth(2000, 1, 1), ()),
+        ("096226123456", Birth(2026, 1, 1), ()),
+        ("001000123456", Birth(1900, 1, 1), ()),
+        ("001055123456", Birth(1955), ()),
+        ("001055123456", Birth(1955, 3), ()),
+        ("001299123456", Birth(1999, 5, 1), ("identity-century",)),
+        ("001299123456", Birth(1999), ("identity-century",)),
+        ("001099123456", Birth(1998, 5, 1), ("identity-year",)),
+        ("001056123456", Birth(1955, 3), ("identity-year",)),
+        ("001400123456", Birth(2000, 5, 1), ("identity-century",)),
+        ("000999123456", Birth(2005, 5, 1), ("identity-century", "identity-year")),
+        ("003999123456", None, ()),
+        ("001099", Birth(1999, 5, 1), ("identity-form",)),
+        ("00109912345\u0663", Birth(1999, 5, 1), ("identity-form",)),
     ],
 )
 def test_an_impossible_identity_number_is_told_with_every_fault(
-    number: str, born: date | None, expected: tuple[str, ...]
+    number: str, born: Birth | None, expected: tuple[str, ...]
 ) -> None:
     assert identity_faults(number, born) == expected
+
+
+@given(st.integers(0, 999), st.dates(date(1900, 1, 1), date(2399, 12, 31)), st.booleans(), st.integers(0, 999_999))
+def test_whatever_place_the_first_three_digits_name_the_register_decides(
+    place: int, born: date, female: bool, number: int
+) -> None:
+    century = (born.year // 100 - 19) * 2 + female
+    text = f"{place:03d}{century}{born.year % 100:02d}{number:06d}"
+    assert identity_faults(text, Birth(born.year, born.month, born.day)) == ()
+    assert identity_faults(text, Birth(born.year + 1)) != ()

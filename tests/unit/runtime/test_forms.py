@@ -33,7 +33,7 @@ def test_what_is_json_is_read_as_it_was_written(content: Any, ascii_only: bool) 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" ", b"{", b"nul", b"{'a': 1}", b"[1,]", b"NaN", b"1 2", b'"\xff"', b'"\\ud800"', b"\xef\xbb\xbf{}"],
+    [b"", b" ", b"{", b"nul", b"{'a': 1}", b"[1,]", b"NaN", b"1 2", b'"\xff"', b'"\\ud800"', b"\xef\xbb\xbf"],
     ids=repr,
 )
 def test_what_is_not_json_in_utf_8_is_not_read(body: bytes) -> None:
@@ -67,6 +67,33 @@ def test_a_control_character_is_found_in_a_text_and_in_a_name(code: int, raw: bo
 @pytest.mark.parametrize("text", ["\t", "\n", "\r\n", " ", "\u00a0", "ế", "\u0301", "😀"])
 def test_line_ends_tabs_and_letters_of_any_kind_are_no_control_characters(text: str) -> None:
     assert found(json.dumps({text: text})) == found(json.dumps({text: text}, ensure_ascii=False)) == []
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1}', b'{"a": 1, "a": 1, "b": "\\u0007"}', b"[" * 40 + b"]" * 40])
+def test_a_byte_order_mark_before_the_body_changes_nothing(body: bytes) -> None:
+    def read(text: bytes) -> object:
+        try:
+            return read_json(text)
+        except NotJson as wrong:
+            return wrong.faults
+
+    assert read(b"\xef\xbb\xbf" + body) == read(body)
+
+
+def test_a_control_character_is_named_with_its_place() -> None:
+    _, faults = read_json(b'{"a": "private\\u0007", "\\u001bb": 1}')
+    assert [fault.message for fault in faults] == [
+        "control characters are not allowed in names: U+001B ESCAPE",
+        "control characters are not allowed: character 8 is U+0007 CONTROL CHARACTER",
+    ]
+    assert "ký tự thứ 8 là U+0007" in faults[1].said("vi")
+
+
+def test_in_a_text_of_a_pattern_what_nobody_sees_is_named_with_its_place() -> None:
+    with pytest.raises(ValidationError) as wrong:
+        Form.model_validate_json(orjson.dumps({"inner": {"code": "ab\u200b", "many": []}, "kind": "one", "size": 1}))
+    told = {fault.pointer: fault.message for fault in form_faults(wrong.value)}
+    assert told["/inner/code"] == "character 3 is not allowed here: U+200B ZERO WIDTH SPACE"
 
 
 def test_a_field_that_is_named_twice_is_found_where_it_stands_once_each() -> None:
