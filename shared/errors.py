@@ -94,12 +94,18 @@ class Poison(DossierError):
 
 
 class Transient(DossierError):
-    """An outside system was slow, down or wrong; its task runs again. `dependency` names it for the breaker."""
+    """An outside system was slow, down or wrong; its task runs again. `dependency` names it for the breaker.
 
-    def __init__(self, dependency: str, message: str, retry_after_s: float | None = None) -> None:
+    `well`: the system itself answers, and only about this one thing nothing that helps; others need not wait for it.
+    """
+
+    def __init__(
+        self, dependency: str, message: str, retry_after_s: float | None = None, *, well: bool = False
+    ) -> None:
         super().__init__(message)
         self.dependency = dependency
         self.retry_after_s = retry_after_s
+        self.well = well
 
 
 class KeyNotHere(DossierError):

@@ -4,9 +4,11 @@ data.
 For 40 applications or more, every identity outcome, channel, fee kind and a missing paper occur.
 """
 
+import codecs
 import json
 import os
 import random
+import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,8 +25,9 @@ from shared.law.versions import in_force
 
 _FAMILIES = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi", "Đỗ", "Ngô")
 _MIDDLES = {"male": ("Văn", "Đức", "Minh", "Quang"), "female": ("Thị", "Thu", "Ngọc", "Kim")}
-_GIVEN = ("An", "Bình", "Chi", "Dũng", "Giang", "Hà", "Khánh", "Linh", "Minh", "Ngân", "Oanh", "Phúc", "Quân", "Tâm")
-_PROVINCES = ("001", "022", "024", "027", "031", "038", "048", "079", "092")
+_GIVEN = ("An", "Bình", "Chi", "Dũng", "Giang", "Hoà", "Khánh", "Linh", "Minh", "Ngân", "Oanh", "Phúc", "Quân", "Tâm")
+_PLACES = ("001", "022", "024", "027", "031", "038", "048", "079", "092", "108")
+"""Provinces of birth registration, and a country abroad."""
 _PLAN = ("plain", "plain", "claim", "plain", "mismatch-name", "missing", "plain", "unknown", "claim", "mismatch-birth")
 """What the n-th application shows, repeated."""
 
@@ -44,7 +47,7 @@ def generate(count: int, now: datetime, seed: int = 1) -> Data:
     data = Data([], [])
     for n in range(count):
         plan = _PLAN[n % len(_PLAN)]
-        person = _person(rng)
+        person = _person(rng, plan)
         application = _application(rng, law, n, plan, person, now)
         if plan != "unknown":
             data.register.append(dict(person))
@@ -52,26 +55,47 @@ def generate(count: int, now: datetime, seed: int = 1) -> Data:
     return data
 
 
-def _person(rng: random.Random) -> dict[str, Any]:
+def _person(rng: random.Random, plan: str) -> dict[str, Any]:
     gender = rng.choice(("male", "female"))
     born = date(rng.randint(1945, 2006), rng.randint(1, 12), rng.randint(1, 28))
     century = (0 if born.year < 2000 else 2) + (gender == "female")
-    number = f"{rng.choice(_PROVINCES)}{century}{born.year % 100:02d}{rng.randint(0, 999_999):06d}"
+    number = f"{rng.choice(_PLACES)}{century}{born.year % 100:02d}{rng.randint(0, 999_999):06d}"
     name = f"{rng.choice(_FAMILIES)} {rng.choice(_MIDDLES[gender])} {rng.choice(_GIVEN)}"
-    return {"id_number": number, "full_name": name, "date_of_birth": born.isoformat(), "gender": gender}
+    known = _known(born) if plan == "plain" else born.isoformat()
+    return {"id_number": number, "full_name": name, "date_of_birth": known, "gender": gender}
+
+
+def _known(born: date) -> str:
+    """What the papers of the old have of a birth: of some the year only, of some the month too."""
+    exactness = 10 if born.year >= 1955 else (4, 7)[born.month % 2]
+    return born.isoformat()[:exactness]
+
+
+def _spelled(n: int, name: str) -> str:
+    """The same name as people type it: in capitals, decomposed, with the tone mark in its old place or odd spaces."""
+    ways = (
+        name,
+        name.upper(),
+        unicodedata.normalize("NFD", name),
+        name.replace("oà", "òa"),
+        name.replace(" ", "\u00a0"),
+    )
+    return ways[n % len(ways)]
 
 
 def _stated(rng: random.Random, n: int, plan: str, person: Mapping[str, Any]) -> dict[str, Any]:
     """The person as the application states them: with a wrong name or birth date where the plan says so."""
-    name, born = person["full_name"], date.fromisoformat(person["date_of_birth"])
+    name, born = _spelled(n, person["full_name"]), person["date_of_birth"]
     if plan == "mismatch-name":
-        name = " ".join([*name.split()[:-1], rng.choice([given for given in _GIVEN if given != name.split()[-1]])])
+        *before, last = person["full_name"].split()
+        name = " ".join([*before, rng.choice([given for given in _GIVEN if given != last])])
     if plan == "mismatch-birth":
-        born = born.replace(month=born.month % 12 + 1)
+        day = date.fromisoformat(born)
+        born = day.replace(month=day.month % 12 + 1).isoformat()
     return {
         "id_number": person["id_number"],
         "full_name": name,
-        "date_of_birth": born.isoformat(),
+        "date_of_birth": born,
         "phone": f"09{rng.randint(0, 99_999_999):08d}",
         "email": f"citizen-{n}@example.com",
         "locale": "en" if n % 5 == 4 else "vi",
@@ -152,12 +176,15 @@ class Line:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The applications of a file, line by line; `expect` and anything like it is not looked at. Raises OSError."""
+    """The applications of a file, line by line, a byte-order mark before any passed over; `expect` and anything like it
+    is not looked at. Raises OSError.
+    """
     for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
-        if not raw.strip():
+        text = raw.removeprefix(codecs.BOM_UTF8)
+        if not text.strip():
             continue
         try:
-            content = json.loads(raw)
+            content = json.loads(text)
         except (ValueError, RecursionError) as error:
             yield Line(number, None, f"not JSON: {type(error).__name__}")
             continue

@@ -14,6 +14,8 @@ import aiohttp
 
 from deploy.demo.data import Line
 from deploy.demo.watch import Case, Watcher
+from shared.cleaning import one_line, seen
+from shared.law.application import digits_of
 from shared.runtime.http import Client
 
 IDENTITY = ("CitizenVerified", "CitizenMismatched", "CitizenNotFound")
@@ -203,20 +205,21 @@ class Theatre:
 
     async def _corrected(self, applicant: Mapping[str, Any], found: str) -> dict[str, Any]:
         """A mismatched person states the register's data; an unknown one is entered there first, save the stubborn."""
-        number = applicant["id_number"]
+        number = digits_of(applicant["id_number"])
         held = self._entered.get(number) or self.truth.get(number)
         if found == "CitizenNotFound":
-            held = applicant if number == self.stubborn else await self._enter(applicant)
+            held = applicant if applicant["id_number"] == self.stubborn else await self._enter(applicant)
         if held is None:
             raise Turned("mismatched with what the register does not hold")
         return {**applicant, "full_name": held["full_name"], "date_of_birth": held["date_of_birth"]}
 
     async def _enter(self, applicant: Mapping[str, Any]) -> Mapping[str, Any]:
         """What the police have entered of this person: once, though two applications may state different names."""
-        number = applicant["id_number"]
+        number = digits_of(applicant["id_number"])
         async with self._entering:
             if number not in self._entered:
-                person = {name: applicant[name] for name in ("id_number", "full_name", "date_of_birth")}
+                name, born = one_line(applicant["full_name"]), seen(applicant["date_of_birth"])
+                person = {"id_number": number, "full_name": name, "date_of_birth": born}
                 person["gender"] = "female" if int(number[3]) % 2 else "male"
                 await self.outside.enter_person(person)
                 self._entered[number] = person

@@ -1,6 +1,7 @@
 """The people whom the population register knows."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import date
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from deploy.simulators import soap
 from deploy.simulators.journal import Journal, read_lines
 
+_BIRTH = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 GENDERS = {"male": "1", "female": "2"}
 
 
@@ -25,14 +27,24 @@ def _squeezed(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
+def _birth(text: str) -> str:
+    found = _BIRTH.fullmatch(text)
+    if found is None:
+        raise ValueError("not a birth date, nor the year or month of one")
+    date(*(int(part or 1) for part in found.groups()))
+    return text
+
+
 class Person(BaseModel):
-    """One line of a register file; other members of the line are passed over."""
+    """One line of a register file; other members of the line are passed over. Of some births only the year is known
+    (`1955`), or the year and the month (`1955-03`).
+    """
 
     model_config = ConfigDict(frozen=True)
 
     id_number: str = Field(pattern=r"^[0-9]{12}$")
     full_name: Annotated[str, AfterValidator(_name), Field(min_length=1, max_length=200)]
-    date_of_birth: date
+    date_of_birth: Annotated[str, AfterValidator(_birth)]
     gender: Literal["male", "female"]
 
     def record(self) -> str:
@@ -40,7 +52,7 @@ class Person(BaseModel):
         *before, given = self.full_name.split(" ")
         family, middle = "".join(before[:1]), " ".join(before[1:])
         name = soap.text("Ho", family) + soap.text("ChuDem", middle) + soap.text("Ten", given)
-        born = soap.text("Nam", f"{self.date_of_birth:%Y}") + soap.text("NgayThangNam", f"{self.date_of_birth:%Y%m%d}")
+        born = soap.text("Nam", self.date_of_birth[:4]) + soap.text("NgayThangNam", self._digits().ljust(8, "0"))
         return soap.element(
             "CongDan",
             soap.text("SoDinhDanh", self.id_number)
@@ -55,8 +67,13 @@ class Person(BaseModel):
         return _squeezed(name).casefold() == self.full_name.casefold()
 
     def is_born(self, born: str) -> bool:
-        """Whether `born` (yyyyMMdd or yyyy) is this person's birth."""
-        return f"{self.date_of_birth:%Y%m%d}".startswith(born)
+        """Whether `born` (yyyyMMdd or yyyy) can be this person's birth, as far as it is known here."""
+        known = self._digits()
+        return all(one == other for one, other in zip(known, born, strict=False))
+
+    def _digits(self) -> str:
+        """Year, month and day as far as they are known, without dashes."""
+        return self.date_of_birth.replace("-", "")
 
 
 class People:
@@ -94,7 +111,7 @@ class People:
 
 
 def _from_file(file: Path) -> Iterator[Person]:
-    with file.open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 if line.strip():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from services.verification.gateways import SoapRegister
+from services.verification.gateways import REASONS, SoapRegister
 from services.verification.rules import HEARS
 from services.verification.settings import VerificationSettings
 from services.verification.state import EVOLVES, State
@@ -25,7 +25,9 @@ def _tasks(resources: Resources) -> Mapping[str, TaskKind]:
         raise Misconfigured("secret register_credentials is not user:secret")
     session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10, connect=3))
     resources.closing.append(session.close)
-    return kinds(SoapRegister(session, settings.register_url, user, secret), resources.keys)
+    counters = {reason: resources.metrics.register_faults.labels(reason) for reason in REASONS}
+    register = SoapRegister(session, settings.register_url, user, secret, count=lambda reason: counters[reason].inc())
+    return kinds(register, resources.keys)
 
 
 def service() -> Service:

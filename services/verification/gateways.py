@@ -3,23 +3,28 @@
 import base64
 import re
 import time
-import unicodedata
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from hashlib import sha256
 from typing import Protocol
 from xml.sax.saxutils import escape
 
 import aiohttp
 
+from services.verification import reading
+from services.verification.reading import Incomplete, Person, Unreadable
 from shared.errors import DossierError, Transient
+from shared.law.birth import Birth
 
 DEPENDENCY = "register"
 NAMESPACE = "http://dancuquocgia.bca"
 MAX_ANSWER = 256 * 1024
-_BORN = re.compile(r"[0-9]{4}([0-9]{4})?")
+REASONS = ("silent", "status", "unreadable", "fault", "record", "refused")
+"""What can be wrong with an answer, as the metric counts it."""
+RECORD_AGAIN_S = 300.0
+"""A record that lacks what we compare is mended by people, if at all: it is asked for again so seldom."""
+_NOT_THE_REQUEST = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504})
+"""Our secret, our clock or the moment was wrong, whatever the body says: the same request may be answered later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +35,28 @@ class Enquiry:
     procedure: str
     id_number: str
     full_name: str
-    date_of_birth: date
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What the register holds. `born` is yyyyMMdd, or yyyy where only the year is known."""
-
-    full_name: str
-    born: str
-
-    def is_called(self, name: str) -> bool:
-        """Whether `name` is this person's: NFC, whatever the case of letters and the space between words."""
-        return _plain(self.full_name) == _plain(name)
-
-    def is_born(self, day: date) -> bool:
-        """Whether `day` is the birth date, as exactly as the register knows it."""
-        return f"{day:%Y%m%d}".startswith(self.born)
-
-
-def _plain(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+    date_of_birth: Birth
 
 
 class EnquiryRefused(DossierError):
-    """The register calls our request malformed (a SOAP Client fault): a bug of ours, no use in repeating it."""
+    """The register calls our request malformed (a SOAP fault of the client): a bug of ours, no use in repeating it."""
 
     code = "DOS-VER-021"
 
 
 class Register(Protocol):
-    """The port. Raises Transient when the register does not answer properly; None means it knows no such number."""
+    """The port. Raises Transient when the register does not answer properly, EnquiryRefused when it calls our request
+    wrong; None means it knows no such number.
+    """
 
     async def look_up(self, enquiry: Enquiry) -> Person | None: ...
 
 
 class SoapRegister:
-    """TraCuuThongTinCongDan over HTTP: Basic with SHA-256(endpoint + user + timestamp + secret) as the password."""
+    """TraCuuThongTinCongDan over HTTP: Basic with SHA-256(endpoint + user + timestamp + secret) as the password.
+
+    `count` is told of every answer that does not help, by which of REASONS.
+    """
 
     def __init__(
         self,
@@ -75,29 +65,56 @@ class SoapRegister:
         user: str,
         secret: str,
         clock: Callable[[], float] = time.time,
+        count: Callable[[str], object] = lambda reason: None,
     ) -> None:
         self._session = session
         self._endpoint = endpoint
         self._user = user
         self._secret = secret
         self._clock = clock
+        self._count = count
 
     async def look_up(self, enquiry: Enquiry) -> Person | None:
         """Ask the register for one citizen by number."""
         try:
             async with self._session.post(self._endpoint, data=_request(enquiry), headers=self._headers()) as answer:
                 body = await _limited(answer.content)
-                retry_after = answer.headers.get("Retry-After", "")
-                status = answer.status
+                headers, status = answer.headers, answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as lost:
-            raise Transient(DEPENDENCY, f"no answer: {type(lost).__name__}") from lost
-        if status == 500 and b":Client<" in body:
-            raise EnquiryRefused("the register calls the request malformed")
-        if status != 200:
-            raise Transient(DEPENDENCY, f"HTTP {status}", _seconds(retry_after))
+            raise self._counted("silent", Transient(DEPENDENCY, f"no answer: {type(lost).__name__}")) from lost
         if len(body) > MAX_ANSWER:
-            raise Transient(DEPENDENCY, f"the answer is longer than {MAX_ANSWER} bytes")
-        return _person(body, enquiry.id_number)
+            why = f"the answer is longer than {MAX_ANSWER} bytes"
+            raise self._counted("unreadable", Transient(DEPENDENCY, why))
+        return self._understood(status, headers, body, enquiry.id_number)
+
+    def _understood(self, status: int, headers: Mapping[str, str], body: bytes, id_number: str) -> Person | None:
+        """The citizen of a whole answer, or what is wrong with it; a fault is one under whatever status it comes."""
+        again = Transient(DEPENDENCY, f"HTTP {status}", _seconds(headers.get("Retry-After", "")))
+        if status in _NOT_THE_REQUEST:
+            raise self._counted("status", again)
+        try:
+            root = reading.read(body, headers.get("Content-Type", ""))
+            self._no_fault(reading.fault(root))
+            if status == 200:
+                return reading.person(root, id_number)
+        except Unreadable as wrong:
+            if status == 200:
+                raise self._counted("unreadable", Transient(DEPENDENCY, f"the answer: {wrong}")) from wrong
+        except Incomplete as wrong:
+            odd = Transient(DEPENDENCY, f"the answer: {wrong}", RECORD_AGAIN_S, well=True)
+            raise self._counted("record", odd) from wrong
+        raise self._counted("status", again)
+
+    def _no_fault(self, code: str | None) -> None:
+        if code is None:
+            return
+        if reading.is_final(code):
+            raise self._counted("refused", EnquiryRefused("the register calls the request malformed"))
+        raise self._counted("fault", Transient(DEPENDENCY, "the register tells a fault of its own"))
+
+    def _counted(self, reason: str, failure: DossierError) -> DossierError:
+        self._count(reason)
+        return failure
 
     def _headers(self) -> Mapping[str, str]:
         stamp = str(int(self._clock()))
@@ -137,8 +154,7 @@ def _request(enquiry: Enquiry) -> bytes:
         ("HoVaTen", enquiry.full_name),
     )
     elements = "".join(f"<dan:{name}>{escape(text)}</dan:{name}>" for name, text in fields)
-    day = f"<dan:NgayThangNam>{enquiry.date_of_birth:%Y%m%d}</dan:NgayThangNam>"
-    born = f"<dan:NgayThangNamSinh>{day}</dan:NgayThangNamSinh>"
+    born = f"<dan:NgayThangNamSinh>{_born(enquiry.date_of_birth)}</dan:NgayThangNamSinh>"
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
         f'<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:dan="{NAMESPACE}">'
@@ -148,37 +164,8 @@ def _request(enquiry: Enquiry) -> bytes:
     ).encode()
 
 
-def _person(body: bytes, id_number: str) -> Person | None:
-    """The citizen in an answer. Anything that is not a well-formed answer about this number is the register's fault."""
-    if b"<!DOCTYPE" in body:
-        raise Transient(DEPENDENCY, "the answer has a document type")
-    try:
-        root = ET.fromstring(body)  # noqa: S314 - no document type, size limited
-    except ET.ParseError as error:
-        raise Transient(DEPENDENCY, "the answer is not XML") from error
-    # Published sources show answers in another namespace than requests; local names fit both.
-    collection = next((element for element in root.iter() if _local(element) == "CongdanCollection"), None)
-    if collection is None:
-        raise Transient(DEPENDENCY, "the answer is not a collection of citizens")
-    citizen = next((element for element in collection if _local(element) == "CongDan"), None)
-    if citizen is None:
-        return None
-    if _text(citizen, "SoDinhDanh") != id_number:
-        raise Transient(DEPENDENCY, "the answer is about somebody else")
-    born = _text(citizen, "NgayThangNamSinh", "NgayThangNam") or _text(citizen, "NgayThangNamSinh", "Nam")
-    if not _BORN.fullmatch(born):
-        raise Transient(DEPENDENCY, "the answer has no proper birth date")
-    name = [_text(citizen, "HoVaTen", part) for part in ("Ho", "ChuDem", "Ten")]
-    return Person(" ".join(part for part in name if part), born)
-
-
-def _local(element: ET.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _text(element: ET.Element, *path: str) -> str:
-    """The text below `element` along local names, empty where there is none."""
-    found: ET.Element | None = element
-    for step in path:
-        found = next((child for child in found if _local(child) == step), None) if found is not None else None
-    return (found.text or "").strip() if found is not None else ""
+def _born(born: Birth) -> str:
+    """The day, or only the year: there is no third element in the contract."""
+    if born.day is None:
+        return f"<dan:Nam>{born.year:04d}</dan:Nam>"
+    return f"<dan:NgayThangNam>{born.year:04d}{born.month:02d}{born.day:02d}</dan:NgayThangNam>"

@@ -1,13 +1,13 @@
 """Verification's work on the outside world: one look-up, and the alarm for a silent register."""
 
 from collections.abc import Mapping
-from datetime import date
 from functools import partial
 from typing import Literal
 
 from services.verification.gateways import DEPENDENCY, Enquiry, Register
 from services.verification.rules import Found, KeyGone, LookUp, NotFound, StillWaiting
 from shared.errors import KeyDestroyed
+from shared.law.birth import birth_of
 from shared.runtime.decider import Outcome
 from shared.runtime.keyring import KeyRing
 from shared.runtime.tasks import Job, TaskKind, ring
@@ -21,7 +21,7 @@ async def look_up(register: Register, keys: KeyRing, job: Job) -> Outcome:
         clear = await keys.open(job.dossier_id, sealed)
     except KeyDestroyed:
         return KeyGone(applicant_version=asked.applicant_version)
-    name, born = clear["applicant.full_name"], date.fromisoformat(clear["applicant.date_of_birth"])
+    name, born = clear["applicant.full_name"], birth_of(clear["applicant.date_of_birth"])
     person = await register.look_up(Enquiry(job.id.hex, asked.procedure, clear["applicant.id_number"], name, born))
     if person is None:
         return NotFound(applicant_version=asked.applicant_version, register_request=job.id.hex)

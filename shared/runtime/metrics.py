@@ -105,6 +105,9 @@ class Metrics:
     discrepancies = _gauge("audit_discrepancies", "Discrepancies found so far")
     discrepancies_open = _gauge("audit_discrepancies_open", "Those of them that no operator has settled")
     loop_delay = _gauge("event_loop_delay_seconds", "How late the event loop woke, last check")
+    register_faults = _counter(
+        "register_faults", "Look-ups that the register did not answer so that anybody could use it", "reason"
+    )
     pool_waiting = _gauge("db_pool_waiting", "Tasks that wait for a database connection")
     database_bytes = _gauge("database_bytes", "Size of the service's database on disk")
     started = _gauge("start_timestamp_seconds", "When this process began")

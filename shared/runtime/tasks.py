@@ -284,7 +284,8 @@ class Worker:
     async def _again(self, row: asyncpg.Record, kind: TaskKind, why: Exception) -> None:
         outside = kind.dependency if isinstance(why, Transient | TimeoutError) else None
         if outside is not None:
-            self.breakers[outside].failed()
+            breaker = self.breakers[outside]
+            breaker.succeeded() if isinstance(why, Transient) and why.well else breaker.failed()
         if isinstance(why, KeyNotHere) and now() - row["enqueued_at"] > KEY_LATE:
             log.error("data-key-late", kind=row["kind"], dossier_id=str(row["dossier_id"]))
         self.metrics.task_attempts.labels(row["kind"], "again").inc()

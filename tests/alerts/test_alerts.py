@@ -118,6 +118,14 @@ CASES: Mapping[str, Case] = {
         {_CIRCUIT % "a": f"{_SILENT_SERVER} {' '.join([_SILENT_SERVER] * 5)}"},
         every="5s",
     ),
+    "DossierRegisterUnusable": Case(
+        35,
+        {'dossier_register_faults_total{service="verification",reason="record"}': "0 0 0 0 0 1+0.2x30"},
+        {
+            'dossier_register_faults_total{service="verification",reason="record"}': "0 0 1x33",
+            'dossier_register_faults_total{service="verification",reason="silent"}': "0+5x35",
+        },
+    ),
     "DossierDeadLetters": Case(
         6,
         {'dossier_dead_letters_open{service="payment"}': "1x6"},

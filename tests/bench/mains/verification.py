@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.verification.__main__ import service
-from services.verification.gateways import Enquiry, Person
+from services.verification.gateways import Enquiry
+from services.verification.reading import Person
 from services.verification.tasks import kinds
 from shared.runtime.cli import main
 from shared.runtime.service import Resources, Service
@@ -17,7 +18,7 @@ class Agreeing:
 
     async def look_up(self, enquiry: Enquiry) -> Person | None:
         """The person asked about."""
-        return Person(enquiry.full_name, f"{enquiry.date_of_birth:%Y%m%d}")
+        return Person(enquiry.full_name, enquiry.date_of_birth)
 
 
 def _tasks(resources: Resources) -> Mapping[str, TaskKind]:

@@ -12,12 +12,14 @@ import pytest_asyncio
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from services.verification.__main__ import service
-from services.verification.gateways import Enquiry, Person
+from services.verification.gateways import Enquiry
+from services.verification.reading import Person
 from services.verification.tasks import kinds
 from shared.errors import KeyDestroyed
 from shared.events.envelope import Envelope, headers
 from shared.events.intake import DossierSubmitted
 from shared.events.verification import CitizenVerified, VerificationAbandoned
+from shared.law.birth import birth_in_digits
 from shared.runtime.batch import Record
 from shared.runtime.batcher import Batcher
 from shared.runtime.kafka import Broker
@@ -35,7 +37,7 @@ from tests.integration.runtime.wire import put, running, soon
 
 KEK, KEY = Kek(bytes(range(32))), new_data_key()
 SHARD = shard_of(DOSSIER)
-PEOPLE = {"001190000001": Person("Nguyễn Thị Mẫu", "19900228")}
+PEOPLE = {"001190000001": Person("Nguyễn Thị Mẫu", birth_in_digits("19900228"))}
 
 
 @dataclass

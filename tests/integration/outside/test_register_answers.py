@@ -5,18 +5,21 @@ when it wants to be asked again is heard, as far as it makes sense.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import date
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from services.verification.gateways import MAX_ANSWER, Enquiry, Person, SoapRegister
+from services.verification.gateways import MAX_ANSWER, Enquiry, SoapRegister
+from services.verification.reading import Person
 from shared.errors import Transient
+from shared.law.birth import Birth, birth_in_digits
 
-KNOWN = Person("Mẫu Văn An", "19990501")
-ENQUIRY = Enquiry("1" * 32, "1.004194", "001199000017", "Mẫu Văn An", date(1999, 5, 1))
+KNOWN = Person("Mẫu Văn An", birth_in_digits("19990501"))
+ENQUIRY = Enquiry("1" * 32, "1.004194", "001199000017", "Mẫu Văn An", Birth(1999, 5, 1))
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+COUNTED: list[str] = []
+"""What the adapter has told its metric of."""
 
 
 @asynccontextmanager
@@ -30,7 +33,8 @@ async def answering(answer: Answer) -> AsyncIterator[SoapRegister]:
     await site.start()
     try:
         async with aiohttp.ClientSession() as session:
-            yield SoapRegister(session, f"http://127.0.0.1:{runner.addresses[0][1]}/", "user", "secret")
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+            yield SoapRegister(session, url, "user", "secret", count=COUNTED.append)
     finally:
         await runner.cleanup()
 
@@ -92,8 +96,12 @@ async def test_an_answer_without_end_is_left_where_it_is_longer_than_we_take() -
             await asyncio.wait_for(register.look_up(ENQUIRY), 30)
 
 
-@pytest.mark.parametrize("born", ["<NgayThangNam>19990501</NgayThangNam>", "<Nam>1999</Nam>"])
-async def test_a_birth_date_is_a_day_or_a_year(born: str) -> None:
+@pytest.mark.parametrize(
+    "born", ["<NgayThangNam>19990501</NgayThangNam>", "<Nam>1999</Nam>", "<NgayThangNam>1999</NgayThangNam>",
+             "<NgayThangNam>199905</NgayThangNam>", "<NgayThangNam>19990000</NgayThangNam>",
+             "<NgayThangNam>19990500</NgayThangNam>", "<NgayThangNam/><Nam>1999</Nam>", "19990501", "1999"],
+)  # fmt: skip
+async def test_a_birth_date_is_a_day_a_month_or_a_year(born: str) -> None:
     async with answering(in_pieces(collection(born))) as register:
         person = await register.look_up(ENQUIRY)
     assert person is not None
@@ -101,7 +109,8 @@ async def test_a_birth_date_is_a_day_or_a_year(born: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "born", ["", "<Nam/>", "<Nam>1</Nam>", "<Nam>٣٣٣٣</Nam>", "<NgayThangNam>199905</NgayThangNam>",
+    "born", ["", "<Nam/>", "<Nam>1</Nam>", "<Nam>٣٣٣٣</Nam>", "<Nam>0000</Nam>", "<NgayThangNam>199913</NgayThangNam>",
+             "<NgayThangNam>19990001</NgayThangNam>", "<NgayThangNam>19990230</NgayThangNam>",
              "<NgayThangNam>1999-05-01</NgayThangNam>", "<NgayThangNam>199905011</NgayThangNam>"],
 )  # fmt: skip
 async def test_a_record_without_a_proper_birth_date_proves_nothing_and_is_asked_for_again(born: str) -> None:

@@ -1,14 +1,15 @@
 """The look-up compares what the applicant states with what the register holds, and tells names of fields only."""
 
-from datetime import date
 from uuid import UUID
 
 import pytest
 
-from services.verification.gateways import Enquiry, Person
+from services.verification.gateways import Enquiry
+from services.verification.reading import Person
 from services.verification.rules import LookUp
 from services.verification.tasks import look_up, still_waiting
 from shared.errors import KeyNotHere, Transient
+from shared.law.birth import Birth, birth_in_digits
 from shared.runtime.keyring import KeyRing
 from shared.runtime.tasks import Job
 from tests import controls
@@ -24,7 +25,7 @@ ASKED = LookUp(
     date_of_birth=sealed_field("applicant.date_of_birth", "1990-02-28"),
 )
 JOB = Job(TASK, DOSSIER, ASKED, 1, AT)
-KNOWN = Person("Nguyễn Thị Mẫu", "19900228")
+KNOWN = Person("Nguyễn Thị Mẫu", birth_in_digits("19900228"))
 
 
 class Register:
@@ -45,17 +46,39 @@ class Register:
     ("person", "fields"),
     [
         (KNOWN, ()),
-        (Person("NGUYỄN THỊ  MẪU", "19900228"), ()),
-        (Person("Nguyễn Thị Mẫu", "1990"), ()),
-        (Person("Nguyễn Thị Mẫu".encode().decode(), "19900228"), ()),
-        (Person("Nguyen Thi Mau", "19900228"), ("full_name",)),
-        (Person("Nguyễn Thị Mẫu", "19900227"), ("date_of_birth",)),
-        (Person("Nguyễn Thị Mẫu", "1991"), ("date_of_birth",)),
-        (Person("Trần Văn Thử", "19800101"), ("full_name", "date_of_birth")),
+        (Person("NGUYỄN THỊ  MẪU", birth_in_digits("19900228")), ()),
+        (Person("Nguyễn Thị Mẫu", birth_in_digits("1990")), ()),
+        (Person("Nguyễn Thị Mẫu".encode().decode(), birth_in_digits("19900228")), ()),
+        (Person("Nguyen Thi Mau", birth_in_digits("19900228")), ("full_name",)),
+        (Person("Nguyễn Thị Mẫu", birth_in_digits("19900227")), ("date_of_birth",)),
+        (Person("Nguyễn Thị Mẫu", birth_in_digits("1991")), ("date_of_birth",)),
+        (Person("Trần Văn Thử", birth_in_digits("19800101")), ("full_name", "date_of_birth")),
     ],
 )
 async def test_only_the_names_of_differing_fields_are_told(person: Person, fields: tuple[str, ...]) -> None:
     assert await look_up(Register(person), HERE, JOB) == controls.found(*fields, register_request=TASK.hex)
+
+
+@pytest.mark.parametrize("stated", ["1990", "1990-02", "1990-02-28"])
+@pytest.mark.parametrize("held", ["1990", "199002", "19900000", "19900200", "19900228"])
+async def test_births_compare_as_far_as_both_are_known_and_none_is_made_a_day(stated: str, held: str) -> None:
+    asked = ASKED.model_copy(update={"date_of_birth": sealed_field("applicant.date_of_birth", stated)})
+    register = Register(Person("Nguyễn Thị Mẫu", birth_in_digits(held)))
+
+    assert await look_up(register, HERE, Job(TASK, DOSSIER, asked, 1, AT)) == controls.found(register_request=TASK.hex)
+    assert str(register.asked[0].date_of_birth) == stated
+
+
+@pytest.mark.parametrize(
+    ("stated", "held"), [("1990", "1991"), ("1990-02", "199003"), ("1990-02", "19900328"), ("1990-02-28", "19900300")]
+)
+async def test_a_birth_that_differs_in_what_both_know_is_a_mismatch(stated: str, held: str) -> None:
+    asked = ASKED.model_copy(update={"date_of_birth": sealed_field("applicant.date_of_birth", stated)})
+    register = Register(Person("Nguyễn Thị Mẫu", birth_in_digits(held)))
+
+    outcome = await look_up(register, HERE, Job(TASK, DOSSIER, asked, 1, AT))
+
+    assert outcome == controls.found("date_of_birth", register_request=TASK.hex)
 
 
 async def test_an_unknown_number_is_told_as_such() -> None:
@@ -66,7 +89,7 @@ async def test_the_register_is_asked_under_the_tasks_own_number_for_what_the_app
     register = Register(KNOWN)
     await look_up(register, HERE, JOB)
     await look_up(register, HERE, JOB)
-    asked = Enquiry(TASK.hex, "1.004194", "001190000001", "Nguyễn Thị Mẫu", date(1990, 2, 28))
+    asked = Enquiry(TASK.hex, "1.004194", "001190000001", "Nguyễn Thị Mẫu", Birth(1990, 2, 28))
     assert register.asked == [asked, asked]
 
 
