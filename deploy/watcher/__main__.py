@@ -16,6 +16,7 @@ from prometheus_client import generate_latest
 from deploy.demo.players import Desk
 from deploy.kafka.acls import WATCHER
 from deploy.secrets import WATCHER_TOKEN
+from deploy.watcher.certificates import Certificates
 from deploy.watcher.disks import Disks
 from deploy.watcher.ear import Ear
 from deploy.watcher.metrics import Metrics
@@ -64,7 +65,9 @@ async def _work(settings: WatcherSettings, ear: Ear, metrics: Metrics, way: Way)
     async with asyncio.TaskGroup() as work:
         work.create_task(_serve(settings, ear, metrics))
         work.create_task(ear.run())
-        work.create_task(Disks(settings.broker(WATCHER), metrics).run())
+        disks = Disks(settings.broker(WATCHER), metrics)
+        work.create_task(disks.run())
+        work.create_task(Certificates(settings.broker(WATCHER), metrics, disks.nodes).run())
         await ear.ready.wait()
         while True:
             work.create_task(way.go())

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -26,6 +26,8 @@ class Disks:
 
     broker: Broker
     metrics: Metrics
+    nodes: set[tuple[str, int]] = field(default_factory=set)
+    """Where brokers were met, host and port."""
 
     async def run(self) -> None:
         """Ask until cancelled; who does not answer leaves the last values."""
@@ -39,12 +41,13 @@ class Disks:
     async def refresh(self) -> None:
         """Ask every broker once. Raises KafkaError, OSError, TimeoutError."""
         async with administrator(self.broker.bootstrap, login=self.broker.login) as admin:
-            nodes = [one["node_id"] for one in (await admin.describe_cluster())["brokers"]]
-            told = [await ask(admin, DESCRIBE_LOG_DIRS, None, {}, node=node) for node in nodes]
+            brokers = (await admin.describe_cluster())["brokers"]
+            told = [await ask(admin, DESCRIBE_LOG_DIRS, None, {}, node=one["node_id"]) for one in brokers]
         for code in [answer.error_code for answer in told] + [folder[0] for folder in _folders(told)]:
             if code:
                 raise for_code(code)("disks")
         self._show(_folders(told))
+        self.nodes.update((one["host"], one["port"]) for one in brokers)
         self.metrics.disks_seen.set_to_current_time()
 
     def _show(self, folders: Sequence[Any]) -> None:

@@ -60,6 +60,14 @@ class Metrics:
         self.database_disk = Gauge(
             "dossier_database_disk_bytes", "What the databases may take, as the operator says", registry=self.registry
         )
+        self.certificates = Gauge(
+            "dossier_certificate_not_after_timestamp_seconds",
+            "Until when the certificates are good that a client of Kafka meets, the first of them",
+            ("dependency",),
+            registry=self.registry,
+        )
+        for each in ("kafka", "kafka-authority"):
+            self.certificates.labels(each).set(math.nan)
         self.kafka_usable.set(math.nan)
         self.database_disk.set(math.nan)
 

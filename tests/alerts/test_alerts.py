@@ -285,6 +285,14 @@ CASES: Mapping[str, Case] = {
             'dossier_backup_timestamp_seconds{service="audit",x="2"}': "1x60 5000x1561",
         },
     ),
+    "DossierCertificateExpires": Case(
+        62,
+        {'dossier_certificate_not_after_timestamp_seconds{dependency="kafka"}': "2592000x62"},
+        {
+            'dossier_certificate_not_after_timestamp_seconds{dependency="kafka"}': "2600000x62",
+            'dossier_certificate_not_after_timestamp_seconds{dependency="kafka-authority"}': " ".join(["NaN"] * 63),
+        },
+    ),
     "DossierDisksUnseen": Case(
         16,
         {"dossier_kafka_disk_seen_timestamp_seconds": "0x16"},
