@@ -80,10 +80,11 @@ class Way(Model):
 
 
 class By(Model):
-    """Who did it."""
+    """Who did it; the unit's name is that of the day."""
 
     name: str
     unit: str | None
+    unit_name: str | None
     duty: str
 
 
@@ -101,6 +102,7 @@ class Timeline(Summary):
 
     procedure: str
     agency: str
+    agency_name: str | None
     held_by: str | None
     submitted_at: AwareDatetime
     accepted_at: AwareDatetime | None
