@@ -1,4 +1,4 @@
-"""What an operator can type at every service: run, deadletters, heard skip, keys, rebuild."""
+"""What an operator can type at every service: run, deadletters, heard, topic, keys, rebuild."""
 
 import argparse
 import asyncio
@@ -65,10 +65,18 @@ def _parser(name: str, extra: Sequence[str]) -> argparse.ArgumentParser:
     one.add_argument("source", help="the writer, such as intake")
     one.add_argument("shard", type=int, choices=range(SHARDS), metavar="shard")
     one.add_argument("sequence", type=int, help="the sequence to go on from: the next one heard is this + 1")
+    _add_topic(commands)
     _add_keys(commands)
     rebuild = commands.add_parser("rebuild", help="states rebuilt from the audit trail")
     rebuild.add_argument("--check", action="store_true", required=True, help="compare them with the live ones")
     return parser
+
+
+def _add_topic(commands: Any) -> None:
+    topic = commands.add_parser("topic", help="the service's own topic").add_subparsers(dest="act", required=True)
+    one = topic.add_parser("disown", help="leave out a forged record that keeps the service from its work; recorded")
+    one.add_argument("partition", type=int, choices=range(SHARDS), metavar="partition")
+    one.add_argument("offset", type=int, help="where it lies, as /readyz says")
 
 
 def _add_keys(commands: Any) -> None:
@@ -113,6 +121,9 @@ async def _operate(service: Service, settings: OperatorSettings, asked: argparse
             ("deadletters", "discard"): lambda: discard(pool, asked.id),
             ("heard", "list"): lambda: operator.list_heard(pool),
             ("heard", "skip"): lambda: _skip(service.name, pool, settings, asked),
+            ("topic", "disown"): lambda: operator.disown(
+                pool, settings.broker(service.name), service.name, asked.partition, asked.offset
+            ),
             ("keys", "status"): lambda: rewrapping.status(pool, settings.kek()),
             ("keys", "rewrap"): lambda: _rewrap(service, pool, settings),
         }

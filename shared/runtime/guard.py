@@ -9,96 +9,20 @@ yet to publish); a topic that lost its tail, of events or of keys, is published 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
 
-from shared.errors import Misconfigured, Poison, Unavailable
-from shared.events.envelope import open_record, read_envelope
+from shared.errors import Misconfigured, Unavailable
+from shared.runtime.ends import ALL, NOWHERE, Claim, Without, fit, highest, key_ends, last_claims
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.kafka import Broker, refusal
 from shared.runtime.keyring import unpublish_keys
-from shared.runtime.relay import BATCH
+from shared.runtime.own import disowned
 from shared.topics import KEYS, SHARDS, topic_of
 
 log = structlog.get_logger(__name__)
-
-TAIL = BATCH + 50
-"""Records read back from a partition's end to find the last event that is ours; ten times as many each time that there
-was none. More than one batch: a stopped leader that wakes up late may have sent its last one once more, behind events
-that are further on.
-"""
-
-NOWHERE: Mapping[int, int] = MappingProxyType({})
-
-
-ALL: Collection[int] = range(SHARDS)
-
-
-async def last_sequences(
-    broker: Broker, service: str, upto: Mapping[int, int] = NOWHERE, shards: Collection[int] = ALL
-) -> dict[int, int]:
-    """Shard → sequence of the last event of `service` on its topic (0: none), before the offset of `upto` where it
-    names one. Raises KafkaError, TimeoutError.
-    """
-    partitions = [TopicPartition(topic_of(service), shard) for shard in shards]
-    async with broker.reader(f"{service}-guard") as consumer:
-        consumer.assign(partitions)
-        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        upper = {tp: min(end, upto.get(tp.partition, end)) for tp, end in ends.items()}
-        last, back = dict.fromkeys(shards, 0), TAIL
-        while upper := {tp: end for tp, end in upper.items() if last[tp.partition] == 0 and end > starts[tp]}:
-            lower = {tp: max(starts[tp], end - back) for tp, end in upper.items()}
-            for tp, sequence in (await _last_between(consumer, service, lower, upper)).items():
-                last[tp.partition] = sequence
-            upper, back = lower, back * 10
-    return last
-
-
-async def _last_between(
-    consumer: AIOKafkaConsumer, service: str, lower: Mapping[TopicPartition, int], upper: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, int]:
-    """The highest sequence of `service` at these offsets of each partition, 0 if there is none."""
-    for tp, offset in lower.items():
-        consumer.seek(tp, offset)
-    last = dict.fromkeys(lower, 0)
-    waiting = set(lower)
-    while waiting:
-        got = await consumer.getmany(*waiting, timeout_ms=1000)
-        for tp, messages in got.items():
-            found = (_sequence(message, service) for message in messages if message.offset < upper[tp])
-            last[tp] = max([last[tp], *found])
-        waiting = {tp for tp in waiting if await consumer.position(tp) < upper[tp]}
-    return last
-
-
-async def key_ends(broker: Broker, service: str, shards: Collection[int] = ALL) -> dict[int, int]:
-    """Partition of the keys topic → the offset at which it ends. Raises KafkaError."""
-    async with broker.reader(f"{service}-guard") as reader:
-        ends = await reader.end_offsets([TopicPartition(KEYS.name, shard) for shard in shards])
-    return {tp.partition: end for tp, end in ends.items()}
-
-
-async def _fit(broker: Broker, topics: Sequence[str]) -> None:
-    """Shard = partition: a topic with another partition count would tear the order of every dossier apart."""
-    for topic, partitions in (await broker.partitions(topics)).items():
-        if partitions == 0:
-            raise Misconfigured(f"there is no topic {topic}: run the provisioning step first")
-        if partitions != SHARDS:
-            raise Misconfigured(f"topic {topic} has {partitions} partitions, the store has {SHARDS} shards")
-
-
-def _sequence(message: object, service: str) -> int:
-    try:
-        text, _ = open_record(getattr(message, "headers", ()), None)
-        envelope = read_envelope(text)
-    except Poison:
-        return 0
-    return envelope.sequence if envelope.writer == service else 0
 
 
 @dataclass(frozen=True)
@@ -204,14 +128,13 @@ class RestoreGuard:
     async def _compare(self, asked_of_kafka: bool, shards: Collection[int]) -> None:
         losses = self._losses
         published, keys = await self._published(), await self._keys_published()
-        ends = await self._ends(asked_of_kafka, shards)
-        heads = {row["shard"]: row["next_position"] - 1 for row in await self.pool.fetch("SELECT * FROM shards")}
+        ends, heads = await self._ends(asked_of_kafka, shards)
         behind = {shard: end for shard, end in ends.events.items() if heads[shard] < end}
         self.tell_behind(sum(end - heads[shard] for shard, end in behind.items()))
         self.behind, self._doubt = bool(behind), False
         if behind:
             self.lost()
-            await self._mend(behind, asked=ends.asked)
+            await self._mend(behind, heads, asked=ends.asked)
             await self._compare(asked_of_kafka, shards)
             return
         if ends.asked:
@@ -223,8 +146,10 @@ class RestoreGuard:
         # A connection lost meanwhile may have led to yet another server: compared once more.
         self.known, self.checked, self.reason = _higher(heads, ends.events), losses == self._losses, ""
 
-    async def _mend(self, behind: Mapping[int, int], asked: bool) -> None:
-        """Take back what is missing. Raises Unavailable with the reason if that cannot be, or not now."""
+    async def _mend(self, behind: Mapping[int, int], heads: Mapping[int, int], asked: bool) -> None:
+        """Take back what is missing, or some of it: then what is still missing is to be looked at anew, for a copy is
+        known once its event is there. Raises Unavailable with the reason if that cannot be, or not now.
+        """
         older = f"the store is older than its topic in shards {sorted(behind)}"
         log.critical("store-behind-topic", shards=behind)
         if self.take_back is None or not asked:
@@ -235,6 +160,8 @@ class RestoreGuard:
         except KafkaError as lost:
             raise self._refuse(f"{older}: waiting for Kafka, to take back what is missing") from lost
         except Unavailable as refused:
+            if any(head > heads[shard] for shard, head in (await self._heads()).items()):
+                return
             log.critical("cannot-take-back", why=str(refused))
             raise self._refuse(f"{older}, which cannot be taken back: {refused}") from refused
 
@@ -255,14 +182,36 @@ class RestoreGuard:
         )
         return {row["n"]: row["furthest"] for row in rows if row["furthest"] is not None}
 
-    async def _ends(self, asked_of_kafka: bool, shards: Collection[int]) -> _Ends:
+    async def _ends(self, asked_of_kafka: bool, shards: Collection[int]) -> tuple[_Ends, dict[int, int]]:
+        """The topics' ends, and how far the store is. What lies beyond that, but is an event that the store holds at
+        another position, is a copy that somebody has made, and no end.
+        """
+        without = Without(await disowned(self.pool))
+        while True:
+            ends, claims = await self._told(asked_of_kafka, shards, without)
+            heads = await self._heads()
+            beyond = [one.event_id for shard, some in claims.items() for one in some if one.sequence > heads[shard]]
+            rows = await self.pool.fetch(_POSITIONS, beyond) if beyond else []
+            held = {row["event_id"]: row["position"] for row in rows}
+            if not held:
+                return ends, heads
+            log.error("copies-on-the-topic", items=len(held))
+            without = Without(without.spots, {**without.positions, **held})
+
+    async def _heads(self) -> dict[int, int]:
+        return {row["shard"]: row["next_position"] - 1 for row in await self.pool.fetch("SELECT * FROM shards")}
+
+    async def _told(
+        self, asked_of_kafka: bool, shards: Collection[int], without: Without
+    ) -> tuple[_Ends, Mapping[int, Sequence[Claim]]]:
         """The topics' ends; while Kafka is down, the highest positions that this process knows, if these will do."""
         try:
             async with asyncio.timeout(self.wait_s):
-                await _fit(self.broker, [topic_of(self.service), *self.hears])
-                events = await last_sequences(self.broker, self.service, self._upto, shards)
+                await fit(self.broker, [topic_of(self.service), *self.hears])
+                claims = await last_claims(self.broker, self.service, self._upto, shards, without)
+                events = {shard: highest(some) for shard, some in claims.items()}
                 keys = await key_ends(self.broker, self.service, shards) if self.makes_keys else NOWHERE
-                return _Ends(events, keys)
+                return _Ends(events, keys), claims
         except Misconfigured as vanished:
             if self.known is None:
                 raise
@@ -272,7 +221,7 @@ class RestoreGuard:
             if self.known is None or asked_of_kafka:
                 because = f" ({words})" if (words := refusal(lost)) else ""
                 raise self._refuse(f"waiting for Kafka, to compare the store with its topic{because}") from lost
-            return _Ends(self.known, NOWHERE, asked=False)
+            return _Ends(self.known, NOWHERE, asked=False), {}
 
     async def _publish_again(self, published: Mapping[int, int], ends: Mapping[int, int]) -> None:
         """A topic that lost its tail gets it again. `published` was read before the ends, so it cannot be ahead
@@ -299,3 +248,6 @@ class RestoreGuard:
 
 def _higher(some: Mapping[int, int], others: Mapping[int, int]) -> dict[int, int]:
     return {shard: max(some.get(shard, 0), others.get(shard, 0)) for shard in some.keys() | others.keys()}
+
+
+_POSITIONS = "SELECT event_id, position FROM events WHERE event_id = ANY($1)"

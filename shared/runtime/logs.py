@@ -16,6 +16,8 @@ from structlog.typing import ExcInfo
 from shared.errors import DossierError
 
 PERIOD_S = 10.0
+AGAIN_S = 60.0
+"""A warning or error of our own that is the same in all its fields is written so seldom, however often it is tried."""
 MOST_MESSAGES = 1000
 """Messages remembered at most: a library may write its values into them."""
 
@@ -28,6 +30,9 @@ _ALLOWED = frozenset(
         "parameter", "partitions",
     }
 )  # fmt: skip
+
+
+_ONE_THING = frozenset({"dossier_id", "event_id", "reference", "task", "offset", "sequence", "transaction_no"})
 
 
 def _only_allowed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -76,11 +81,43 @@ class Sparing(logging.Filter):
         return True
 
 
+class Repeats:
+    """Of our own warnings and errors that are the same in all their fields but the request's id, one in AGAIN_S; the
+    next one that passes tells in `held_back` how many did not. A fault that lasts is met by every loop and request.
+
+    What names one thing (`_ONE_THING`) or bears an exception, and what is told at INFO, all passes.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._passed: dict[tuple[str, ...], tuple[float, int]] = {}
+
+    def __call__(self, _: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """The line. Raises structlog.DropEvent for one that is not written."""
+        if method not in ("warning", "error", "critical") or event.get("exc_info") or not _ONE_THING.isdisjoint(event):
+            return event
+        key = tuple(f"{name}={value!r}" for name, value in sorted(event.items()) if name != "request_id")
+        now = self._clock()
+        at, held_back = self._passed.get(key, (now - AGAIN_S, 0))
+        if now < at + AGAIN_S:
+            self._passed[key] = at, held_back + 1
+            raise structlog.DropEvent
+        if len(self._passed) >= MOST_MESSAGES:
+            self._passed.clear()
+        self._passed[key] = now, 0
+        return {**event, "held_back": held_back} if held_back else event
+
+
 def configure(service: str, level: str, stream: TextIO = sys.stdout) -> None:
     """Log as JSON lines on `stream`, our own and the libraries' alike."""
     chain = _chain(service)
     structlog.configure(
-        processors=[*chain, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            Repeats(),
+            *chain,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

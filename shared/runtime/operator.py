@@ -18,6 +18,7 @@ from shared.runtime.deadletters import Open, redrive
 from shared.runtime.engine import Engine
 from shared.runtime.headers import headers_of, name_bytes
 from shared.runtime.kafka import Broker, read_range
+from shared.runtime.own import DISOWN, own
 from shared.topics import TOPICS, topic_of
 
 Pool = asyncpg.Pool
@@ -123,11 +124,40 @@ async def skip_heard(
             source, shard, sequence,
         )  # fmt: skip
         detail = {"source": source, "shard": shard, "from": before["position"], "to": sequence}
-        await conn.execute(
-            "INSERT INTO operator_acts (who, act, detail) VALUES ($1, 'heard skip', $2::jsonb)",
-            getpass.getuser(), orjson.dumps(detail).decode(),
-        )  # fmt: skip
+        await conn.execute(_ACT, getpass.getuser(), "heard skip", orjson.dumps(detail).decode())
     return detail
+
+
+async def disown(
+    pool: "Pool[asyncpg.Record]", broker: Broker, service: str, partition: int, offset: int
+) -> Mapping[str, Any] | None:
+    """Tell `service` that the record at this place of its own topic is not its own, though it looks so: it is left out
+    when the store is compared with the topic, and taken back. None if no record lies there.
+
+    Raises Misconfigured for an event that the store holds, for that is its own, Unavailable if the broker does not
+    answer. Hearers are not told: they may have heard it, and stop at the writer's own event of that sequence.
+    """
+    try:
+        async with asyncio.timeout(ASK_S):
+            found = await read_range(
+                broker, f"{service}-operator", TopicPartition(topic_of(service), partition), offset, offset + 1
+            )
+    except (KafkaError, TimeoutError) as lost:
+        raise Unavailable("Kafka, which would tell what lies there") from lost
+    if not found:
+        return None
+    ours = own(found[0].headers, service, partition)
+    detail: dict[str, Any] = {"partition": partition, "offset": offset}
+    if ours is not None:
+        detail |= {"sequence": ours[0].sequence, "event_id": str(ours[0].id)}
+        if await pool.fetchval(_HOLDS, partition, ours[0].sequence, ours[0].id):
+            raise Misconfigured(f"event {ours[0].sequence} of shard {partition} is in the store: it is its own")
+    await pool.execute(_ACT, getpass.getuser(), DISOWN, orjson.dumps(detail).decode())
+    return detail
+
+
+_HOLDS = "SELECT true FROM events WHERE shard = $1 AND position = $2 AND event_id = $3"
+_ACT = "INSERT INTO operator_acts (who, act, detail) VALUES ($1, $2, $3::jsonb)"
 
 
 async def _refuse_too_far(pool: "Pool[asyncpg.Record]", broker: Broker, source: str, shard: int, sequence: int) -> None:

@@ -1,8 +1,9 @@
 """Taking back: a store that was restored from an older backup reads what it lacks from its own topic.
 
-Only what continues the store's own chain is taken: the next position, and `previous` the last id. What it comes to is
-made true in pieces, each in one transaction under its shard's lock, so a kill in the middle leaves a store that is
-only less far behind, and of several replicas none takes anything a second time. Data keys come first: an event is no
+Only what continues the store's own chain is taken: the next position, and `previous` the last id. What somebody else
+has put there is passed over, and what an operator has disowned. What is taken is made true in pieces, each in one
+transaction under its shard's lock, so a kill in the middle leaves a store that is only less far behind, and of several
+replicas none takes anything a second time. Data keys come first: an event is no
 more heard of as missing once it is there.
 
 What others said meanwhile is heard again from where the backup stood. What a message caused is then found by its
@@ -10,11 +11,11 @@ What others said meanwhile is heard again from where the backup stood. What a me
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -25,7 +26,7 @@ from aiokafka.structs import TopicPartition
 
 from shared.errors import Poison, Unavailable
 from shared.events.base import Event
-from shared.events.envelope import Envelope, open_record, read_body, read_envelope
+from shared.events.envelope import Envelope, read_body
 from shared.runtime import store
 from shared.runtime.batch import Record
 from shared.runtime.commit import Desk
@@ -33,6 +34,7 @@ from shared.runtime.decider import Decider, Message, task_id
 from shared.runtime.kafka import Broker, record
 from shared.runtime.keyring import take_back_keys
 from shared.runtime.metrics import Metrics
+from shared.runtime.own import Spot, disowned, own
 from shared.runtime.store import Connection, EventRow, TaskWrite, columns
 from shared.runtime.unreached import relist
 from shared.topics import topic_of
@@ -41,6 +43,44 @@ log = structlog.get_logger(__name__)
 
 PIECE = 500
 """So many records at most come to one transaction."""
+
+
+class Linked(Protocol):
+    """What stands at a position of a chain, behind the event that it names."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def event_id(self) -> UUID: ...
+    @property
+    def previous(self) -> UUID | None: ...
+
+
+L = TypeVar("L", bound=Linked)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One record of our own on the topic, unread but for its headers (`text`)."""
+
+    envelope: Envelope
+    text: Mapping[str, str]
+    record: Record
+
+    @property
+    def position(self) -> int:
+        """Its sequence."""
+        return self.envelope.sequence
+
+    @property
+    def event_id(self) -> UUID:
+        """Its id."""
+        return self.envelope.id
+
+    @property
+    def previous(self) -> UUID | None:
+        """The id of the event before it."""
+        return self.envelope.previous
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +123,12 @@ class TakingBack:
         async with self.broker.reader(f"{self.decider.name}-taking-back") as reader:
             if self.makes_keys:
                 log.warning("keys-taken-back", keys=await take_back_keys(self.pool, reader))
+            without = await disowned(self.pool)
             stops = await self._begin(reader, {shard: heads[shard] for shard in ends})
             for shard, end in sorted(ends.items()):
                 head = heads[shard]
-                async for further in self._shard(reader, head, shard, end, stops[self._partition(shard)]):
+                stop = stops[self._partition(shard)]
+                async for further in self._shard(reader, head, _Wanted(shard, end, stop, without)):
                     done, head = done + further.position - head.position, further
                     progress(min(done, wanted), wanted)
         log.warning("taking-back-ended", events=done)
@@ -108,33 +150,27 @@ class TakingBack:
             reader.seek(tp, max(begins[tp], min(heads[tp.partition].position, stops[tp])))
         return dict(stops)
 
-    async def _shard(
-        self, reader: AIOKafkaConsumer, head: Head, shard: int, end: int, stop: int
-    ) -> AsyncIterator[Head]:
+    async def _shard(self, reader: AIOKafkaConsumer, head: Head, wanted: "_Wanted") -> AsyncIterator[Head]:
         """Take one shard back, a piece at a time; yields how far it then is."""
-        partition = self._partition(shard)
-        while head.position < end:
+        partition, beyond = self._partition(wanted.shard), list[Found]()
+        while head.position < wanted.end:
             got = await reader.getmany(partition, timeout_ms=1000, max_records=PIECE)
             records = [record(message) for messages in got.values() for message in messages]
-            missing = list(following(head, self._own(records, shard)))
+            found = list(self._own(records, wanted))
+            missing = [_taken(one) for one in following(head, found)]
             if missing:
                 head = await self._store(head, missing)
                 yield head
-            elif await reader.position(partition) >= stop:
-                raise Unavailable(
-                    f"the topic has no event {head.position + 1} of shard {shard}, but later ones: a hole"
-                )
+            beyond = _first_beyond(head, [*beyond, *found])
+            if not missing and await reader.position(partition) >= wanted.stop:
+                raise Unavailable(_broken(head, wanted.shard, beyond))
 
-    def _own(self, records: Iterable[Record], shard: int) -> Iterator[Taken]:
+    def _own(self, records: Iterable[Record], wanted: "_Wanted") -> Iterator[Found]:
         """What is ours among these records of one partition; what anybody else has put there is passed over."""
         for one in records:
-            try:
-                text, data = open_record(one.headers, one.value)
-                envelope = read_envelope(text)
-            except Poison:
-                continue
-            if (envelope.writer, envelope.shard) == (self.decider.name, shard):
-                yield _taken(text, data, envelope, one.timestamp)
+            ours = own(one.headers, self.decider.name, wanted.shard)
+            if ours is not None and Spot(one.partition, one.offset) not in wanted.without:
+                yield Found(*ours, one)
 
     async def _store(self, head: Head, missing: Sequence[Taken]) -> Head:
         """Make one piece true, if nobody else has; returns how far the shard then is."""
@@ -217,35 +253,54 @@ class TakingBack:
             await conn.execute(_DRAW_FORWARD, series, [last[each] for each in series])
 
 
-def following(head: Head, found: Iterable[Taken]) -> Iterator[Taken]:
-    """Those events that continue the chain behind `head`, in order; repeats are passed over, and what lies behind a
-    hole, which its writer has sent once more. Raises Unavailable at a fork.
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A shard that lacks events up to `end`; its partition ends at the offset `stop`, and `without` is left out."""
+
+    shard: int
+    end: int
+    stop: int
+    without: Collection[Spot]
+
+
+def following(head: Head, found: Iterable[L]) -> Iterator[L]:
+    """Those events that continue the chain behind `head`, in order. Passed over are repeats, what lies behind a hole,
+    which its writer has sent once more, and what does not link: of several that do, the first is taken.
     """
     for one in sorted(found, key=attrgetter("position")):
-        if one.position == head.position and one.event_id != head.event_id:
-            raise Unavailable(_fork(one))
-        if one.position == head.position + 1:
-            if one.previous != head.event_id:
-                raise Unavailable(_fork(one))
+        if one.position == head.position + 1 and one.previous == head.event_id:
             head = Head(one.position, one.event_id)
             yield one
 
 
-def _fork(one: Taken) -> str:
-    return f"event {one.position} of shard {one.shard} on the topic does not continue the store: a fork"
+def _first_beyond(head: Head, found: Sequence[Found]) -> list[Found]:
+    """The lowest of these that lies beyond `head`, if any does."""
+    return sorted((one for one in found if one.position > head.position), key=attrgetter("position"))[:1]
 
 
-def _taken(text: Mapping[str, str], data: bytes, envelope: Envelope, at: datetime) -> Taken:
+def _broken(head: Head, shard: int, beyond: Sequence[Found]) -> str:
+    """Why a topic that has been read to its end does not continue the store: a fork or a hole, and where."""
+    place = "".join(f"offset {one.record.offset} of partition {shard}" for one in beyond)
+    if any(one.position == head.position + 1 for one in beyond):
+        event = f"event {head.position + 1} of shard {shard} on the topic"
+        return f"{event} ({place}) does not continue the store: a fork"
+    return f"the topic has no event {head.position + 1} of shard {shard}, but later ones ({place}): a hole"
+
+
+def _taken(found: Found) -> Taken:
     """Raises Unavailable for an event of ours that does not read: it cannot be folded, and nothing may follow it."""
+    envelope, one = found.envelope, found.record
+    data = one.value or b""
     try:
         body = read_body(envelope.type, envelope.writer, data)
     except Poison as poison:
         place = f"event {envelope.sequence} of shard {envelope.shard}"
-        raise Unavailable(f"{place} on the topic cannot be read: {poison.reason}") from poison
+        at = f"offset {one.offset} of partition {one.partition}"
+        raise Unavailable(f"{place} on the topic ({at}) cannot be read: {poison.reason}") from poison
     message = None if body is None else Message(envelope.id, envelope.dossier_id, envelope.time, body)
     return Taken(
-        envelope.shard, envelope.id, envelope.dossier_id, UUID(text["ce_causationid"]), envelope.type, dict(text), data,
-        envelope.sequence, envelope.previous, at, message,
+        envelope.shard, envelope.id, envelope.dossier_id, UUID(found.text["ce_causationid"]), envelope.type,
+        dict(found.text), data, envelope.sequence, envelope.previous, one.timestamp, message,
     )  # fmt: skip
 
 

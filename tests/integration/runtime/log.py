@@ -7,6 +7,7 @@ from uuid import UUID
 
 from shared.events.envelope import Envelope, headers
 from shared.events.intake import DossierSubmitted
+from shared.runtime import decider
 from shared.runtime.batch import Record
 from shared.runtime.sharding import shard_of
 from shared.topics import topic_of
@@ -43,9 +44,14 @@ class Log:
         return record
 
 
+def cause(shard: int, sequence: int) -> UUID:
+    """The message because of which the event at a position was said."""
+    return name("cause", shard, sequence)
+
+
 def event_id(shard: int, sequence: int) -> UUID:
     """The id of the event at a position."""
-    return name("event", shard, sequence)
+    return decider.event_id(cause(shard, sequence), WRITER, 1)
 
 
 def record_of(dossier: UUID, text: str, sequence: int, offset: int) -> Record:
@@ -55,7 +61,7 @@ def record_of(dossier: UUID, text: str, sequence: int, offset: int) -> Record:
     envelope = Envelope(
         event_id(shard, sequence), DossierSubmitted.TYPE, AT, dossier, WRITER, shard, sequence, previous
     )  # fmt: skip
-    head = headers(DossierSubmitted, envelope, dossier)
+    head = headers(DossierSubmitted, envelope, cause(shard, sequence))
     wire = tuple((key, value.encode()) for key, value in head.items())
     body = dossier_submitted(code=text).model_dump_json().encode()
     return Record(TOPIC, shard, offset, AT, str(dossier).encode(), wire, body)

@@ -12,7 +12,8 @@ from deploy.local.ground import Ground
 from shared.errors import Misconfigured, Unavailable
 from shared.runtime.batch import Record
 from shared.runtime.deadletters import redrive
-from shared.runtime.guard import TAIL, RestoreGuard, last_sequences
+from shared.runtime.ends import TAIL, last_sequences
+from shared.runtime.guard import RestoreGuard
 from shared.runtime.kafka import Broker
 from shared.topics import TOPICS, Topic, topic_of
 from tests.ground import empty_topics, frozen

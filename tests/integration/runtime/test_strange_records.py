@@ -6,7 +6,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from deploy.local.ground import Ground
-from shared.runtime.guard import last_sequences
+from shared.runtime.ends import last_sequences
 from shared.runtime.headers import name_bytes
 from shared.runtime.kafka import Broker, read_range
 from shared.runtime.keyring import SOURCE, KeyListener

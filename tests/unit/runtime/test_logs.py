@@ -3,13 +3,14 @@
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from io import StringIO
 
 import pytest
 import structlog
 
 from shared.runtime import logs
-from shared.runtime.logs import PERIOD_S, Sparing
+from shared.runtime.logs import PERIOD_S, Repeats, Sparing
 
 
 class Clock:
@@ -92,3 +93,38 @@ def test_both_kinds_of_lines_are_json_with_the_service_and_nothing_that_is_not_o
     ours, theirs = (json.loads(one) for one in written.getvalue().splitlines())
     assert (ours["event"], ours["service"], ours["port"], "full_name" in ours) == ("started", "payment", 1, False)
     assert (theirs["event"], theirs["service"], theirs["held_back"]) == ("gone", "payment", 7)
+
+
+def test_a_fault_that_lasts_is_told_once_and_then_once_a_minute_with_how_many_were_not() -> None:
+    clock, lines = Clock(), []
+    repeats = Repeats(clock)
+    for n in range(27 * 130):
+        clock.now = n / 27
+        with suppress(structlog.DropEvent):
+            lines.append(
+                repeats(None, "critical", {"event": "cannot-take-back", "why": "a fork", "request_id": str(n)})
+            )
+    assert [one.get("held_back") for one in lines] == [None, 27 * 60 - 1, 27 * 60 - 1]
+
+
+@pytest.mark.parametrize(
+    ("method", "fields"),
+    [
+        ("info", {"event": "same"}),
+        ("error", {"event": "bug", "exc_info": True}),
+        ("warning", {"event": "bank-report-refused", "reason": "malformed", "reference": "r1"}),
+        ("error", {"event": "shard-stopped", "shard": 1, "offset": 17}),
+    ],
+)
+def test_what_is_no_fault_or_names_one_thing_or_bears_a_trace_is_told_each_time(
+    method: str, fields: dict[str, object]
+) -> None:
+    repeats = Repeats(Clock())
+    assert [repeats(None, method, dict(fields)) for _ in range(3)] == [fields] * 3
+
+
+def test_two_faults_that_differ_in_one_field_are_both_told(written: StringIO) -> None:
+    log = structlog.get_logger("shared.runtime.test")
+    for shard in (1, 2, 1):
+        log.error("shard-stopped", shard=shard)
+    assert [json.loads(one)["shard"] for one in written.getvalue().splitlines()] == [1, 2]
