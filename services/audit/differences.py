@@ -15,6 +15,8 @@ Place = tuple[int, int]
 """Shard and position."""
 
 _CAUSE = "ce_causationid"
+KEYS_TOPIC = "keys"
+"""Stands for the writer in findings about data keys; the shard is then a partition, the sequence 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import TextIO
 
-from services.audit.differences import Finding
+from services.audit.differences import KEYS_TOPIC, Finding
 
 
 @dataclass(slots=True)
@@ -69,6 +69,13 @@ _HEADS = (
 )
 
 
+def _where(one: Finding) -> str:
+    if one.writer == KEYS_TOPIC:
+        return f"partition {one.shard}"
+    where = str(one.first) if one.first == one.last else f"{one.first}-{one.last}"
+    return f"shard {one.shard} sequence {where}"
+
+
 def print_report(report: Report, out: TextIO) -> None:
     """The table, then every finding in a line of its own, then the verdict."""
     out.write(" ".join(f"{head:>12}" for head in _HEADS) + "\n")
@@ -77,8 +84,7 @@ def print_report(report: Report, out: TextIO) -> None:
         if any(cells[2:]):
             out.write(" ".join(f"{cell:>12}" for cell in cells) + "\n")
     for one in report.findings:
-        where = str(one.first) if one.first == one.last else f"{one.first}-{one.last}"
-        out.write(f"WRONG {one.writer} shard {one.shard} sequence {where}: {one.what} ({one.detail})\n")
+        out.write(f"WRONG {one.writer} {_where(one)}: {one.what} ({one.detail})\n")
     if report.not_yet_heard:
         out.write(f"not yet heard: {report.not_yet_heard}\n")
     seen, repeats = sum(line.seen for line in report.lines), sum(line.repeats for line in report.lines)

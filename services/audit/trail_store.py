@@ -250,3 +250,18 @@ def trail_side(conn: Any, writer: str) -> AsyncIterator[asyncpg.Record]:
         prefetch=500,
     ).__aiter__()
     return rows
+
+
+def keys_side(conn: Connection) -> AsyncIterator[asyncpg.Record]:
+    """A service's data keys in the order of their dossiers, inside a transaction."""
+    rows: AsyncIterator[asyncpg.Record] = conn.cursor(f"{_KEYS} ORDER BY dossier_id", prefetch=500).__aiter__()
+    return rows
+
+
+async def keys_of(conn: Connection, dossiers: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
+    """The data keys of these dossiers that a service holds."""
+    rows = await conn.fetch(f"{_KEYS} WHERE dossier_id = ANY($1)", dossiers)
+    return {row["dossier_id"]: row for row in rows}
+
+
+_KEYS = "SELECT dossier_id, kek_id, wrapped, published, published_partition, published_offset FROM data_keys"

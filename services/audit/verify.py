@@ -22,10 +22,11 @@ from aiokafka.structs import TopicPartition
 from services.audit import trail_store
 from services.audit.comparison import Comparison, Level, paired
 from services.audit.differences import Finding, merged
+from services.audit.keys import compare_keys
 from services.audit.report import Line, Progress, Report, print_report
 from shared.errors import Misconfigured
 from shared.runtime.settings import OperatorSettings
-from shared.topics import SHARDS, heard_by, topic_of
+from shared.topics import KEYS, SHARDS, heard_by, topic_of
 
 AUDITOR = "auditor"
 LOOK_S = 0.2
@@ -72,7 +73,16 @@ async def examine(settings: OperatorSettings, asked: Asked, progress: Progress) 
         for topic in heard_by("audit"):
             async with database(settings, asked, topic.writer) as store:
                 await _examine_writer(_Pair(topic.writer, store, audit, settings), asked.wait_s, report, progress)
+        report.findings += await _examine_keys(settings, asked)
     return report
+
+
+async def _examine_keys(settings: OperatorSettings, asked: Asked) -> list[Finding]:
+    """What the services that hear data keys hold against what their writer does."""
+    async with AsyncExitStack() as stores:
+        writer = await stores.enter_async_context(database(settings, asked, KEYS.writer))
+        hearers = {name: await stores.enter_async_context(database(settings, asked, name)) for name in KEYS.readers}
+        return await compare_keys(writer, hearers)
 
 
 @asynccontextmanager

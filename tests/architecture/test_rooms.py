@@ -15,8 +15,8 @@ OF_ITS_OWN = {
     "intake": {"answers.py", "commands.py", "operations.py", "reaching.py", "timeline.py"},
     "notification": {"answers.py", "phrases.py", "texts.py", "waiting.py", "words.py"},
     "audit": {
-        "comparison.py", "differences.py", "ordering.py", "reading.py", "report.py", "settling.py", "trail.py",
-        "trail_store.py", "verify.py",
+        "comparison.py", "differences.py", "keys.py", "ordering.py", "reading.py", "report.py", "settling.py",
+        "trail.py", "trail_store.py", "verify.py",
     },
     "verification": {"reading.py"},
 }  # fmt: skip
