@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -40,7 +40,7 @@ class Simulators:
 
     `register_file` is the JSONL of people. `vnpay_secret` is shared with whoever asks for payments. `ipn_url` may be
     told later (`control("bank", ipn_url=...)`). `register_user` and `register_secret` are what the caller of the
-    register signs with.
+    register signs with. `smtp_arguments` are further ones of the mail server: TLS, users.
     """
 
     def __init__(
@@ -51,13 +51,14 @@ class Simulators:
         vnpay_secret: str | None = None,
         only: Iterable[Name] = NAMES,
         seed: int = 1,
+        smtp_arguments: Sequence[str] = (),
     ) -> None:
         self.folder = folder.resolve()
         self.vnpay_secret = vnpay_secret or secrets.token_hex(32)
         self.register_user = "dossiers"
         self.register_secret = secrets.token_hex(32)
         self._register_file, self._ipn_url, self._seed = register_file.resolve(), ipn_url, seed
-        self._names = tuple(only)
+        self._names, self._smtp_arguments = tuple(only), smtp_arguments
         self._sockets: dict[str, socket.socket] = {}
         self._children: dict[Name, asyncio.subprocess.Process] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -156,7 +157,7 @@ class Simulators:
         own = {
             "register": ["--register", str(self._register_file), "--state", str(home / "entered.jsonl")],
             "bank": ["--state", str(home / "state.jsonl"), *(["--ipn-url", self._ipn_url] if self._ipn_url else [])],
-            "smtp": ["--mail-dir", str(self.mail_folder)],
+            "smtp": ["--mail-dir", str(self.mail_folder), *self._smtp_arguments],
         }[name]
         secret = [] if name == "smtp" else ["--secret-file", str(self.folder / f"{name}.secret")]
         ports = ["--port", str(self.port(name)), "--control-port", str(self.port(f"{name}.control"))]

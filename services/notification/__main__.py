@@ -20,7 +20,7 @@ from shared.runtime.tasks import TaskKind
 
 def _tasks(law: Catalogue, resources: Resources) -> Mapping[str, TaskKind]:
     settings = resources.settings
-    server = SmtpServer(settings.smtp_host, settings.smtp_port, settings.mail_from)
+    server = SmtpServer(settings.smtp_host, settings.smtp_port, settings.mail_from, access=settings.access())
     resources.closing.append(server.close)
     return kinds(office(server, law, resources))
 

@@ -4,13 +4,14 @@ A stable Message-ID makes repeats recognisable.
 
 import asyncio
 import re
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.header import Header
 from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import formatdate
-from typing import Protocol
+from typing import Literal, Protocol
 
 import aiosmtplib
 
@@ -62,6 +63,18 @@ class MailServer(Protocol):
     async def send(self, mail: Mail, patience_s: float) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the mail server lets us in: in the clear, by STARTTLS (RFC 3207) or TLS from the first byte (RFC 8314), with
+    `context` to check its certificate and name; and as whom, if it wants a log-in (RFC 4954).
+    """
+
+    tls: Literal["none", "starttls", "implicit"] = "none"
+    context: ssl.SSLContext | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
 MAILS = 100
 """So many mails go through one session before it is ended; a server that allows fewer says 421, and we begin anew."""
 IDLE_S = 5.0
@@ -79,8 +92,8 @@ class _Session:
 
 @dataclass(slots=True)
 class SmtpServer:
-    """A real mail server (RFC 5321). `sender` stands in From; TLS by STARTTLS where the server offers it. Sessions are
-    kept for the next mail, the one used last first.
+    """A real mail server (RFC 5321). `sender` stands in From. Sessions are kept for the next mail, the one used last
+    first. A server that does not offer what `access` asks for gets nothing in the clear: it does not serve us.
     """
 
     host: str
@@ -88,6 +101,7 @@ class SmtpServer:
     sender: str
     timeout_s: float = 10.0
     idle_s: float = IDLE_S
+    access: Access = field(default_factory=Access)
     _idle: list[_Session] = field(default_factory=list)
     _leaving: "set[asyncio.Task[None]]" = field(default_factory=set)
 
@@ -167,10 +181,14 @@ class SmtpServer:
             # Said in EHLO; left out, the library would ask the resolver for our name before each session.
             local_hostname=self.sender.partition("@")[2],
             timeout=self.timeout_s,
-            start_tls=None,
+            use_tls=self.access.tls == "implicit",
+            start_tls=self.access.tls == "starttls",
+            tls_context=self.access.context,
         )
         try:
             await client.connect()
+            if self.access.user:
+                await client.login(self.access.user, self.access.password)
         except BaseException:
             client.close()
             raise
