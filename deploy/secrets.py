@@ -28,7 +28,7 @@ _OWN: Mapping[str, frozenset[str]] = {
     "intake": frozenset({"kek", CLIENTS}),
     "verification": frozenset({"kek", "register_credentials"}),
     "payment": frozenset({"kek", "vnpay_secret"}),
-    "notification": frozenset({"kek"}),
+    "notification": frozenset({"kek", "smtp_password"}),
     "audit": frozenset(),
 }
 NEEDS: Mapping[str, frozenset[str]] = {
@@ -55,6 +55,7 @@ _MAKERS: Mapping[str, Callable[[], str]] = {
     "kek": _key_of_32_bytes,
     "request_hmac_key": _key_of_32_bytes,
     "vnpay_secret": lambda: secrets.token_hex(24),
+    "smtp_password": _password,
 }
 
 

@@ -3,9 +3,9 @@
 import ipaddress
 import ssl
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from services.notification.gateways import Access
 from shared.errors import Misconfigured
@@ -25,7 +25,7 @@ class NotificationSettings(Settings):
     smtp_host: str = Field(min_length=1)
     smtp_port: int = Field(ge=1, le=65535)
     smtp_tls: Literal["none", "starttls", "implicit"] = "none"
-    smtp_ca: Path | None = None
+    smtp_ca: Annotated[Path | None, BeforeValidator(lambda told: told or None)] = None
     smtp_user: str = Field("", pattern=r"^[ -~]{0,255}$")
     mail_give_up_days: float = Field(5.0, gt=0, le=30)
     mail_from: str = Field("dossier@dichvucong.example", pattern=r"^[^\s@<>]+@[A-Za-z0-9.-]+$")

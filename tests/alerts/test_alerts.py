@@ -38,6 +38,7 @@ _UP = 'up{job="dossier",service="%s"}'
 _HANDLED = 'dossier_messages_handled_total{service="payment",outcome="%s"}'
 _BANK = 'dossier_bank_reports_total{service="payment",outcome="%s"}'
 _SAID = 'dossier_events_recorded_total{service="%s",event_type="vn.gov.dossier.%s.v1"}'
+_MAILS = 'dossier_mails_total{service="notification", outcome="%s", reason="%s"}'
 _DUE = 'dossier_tasks_oldest_timestamp_seconds{service="%s",instance="%s",task="%s"}'
 _NEEDS = 'dossier_task_dependency{service="verification",instance="%s",task="look-up",dependency="register"}'
 _CIRCUIT = 'dossier_circuit_state{service="verification",instance="%s",dependency="register"}'
@@ -215,6 +216,15 @@ CASES: Mapping[str, Case] = {
         {
             _SAID % ("notification", "notice-undeliverable"): "0x8 5x50",
             _SAID % ("notification", "notice-sent"): "0x8 50x50",
+        },
+    ),
+    "DossierMailsDeferred": Case(
+        95,
+        {_MAILS % ("deferred", "4.7"): "0x4 0+2x95", _MAILS % ("sent", "2yz"): "0x4 0+1x95"},
+        {
+            _MAILS % ("deferred", "4.2"): "0x4 0+1x95",
+            _MAILS % ("deferred", "crowded"): "0x4 0+50x95",
+            _MAILS % ("sent", "2yz"): "0x4 0+2x95",
         },
     ),
     "DossierHttpErrors": Case(

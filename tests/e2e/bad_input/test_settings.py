@@ -68,6 +68,10 @@ OWN = (
     ("notification", "SMTP_HOST", ""),
     ("notification", "SMTP_PORT", "0"),
     ("notification", "MAIL_FROM", "Desk <desk@example.com>"),
+    ("notification", "MAIL_GIVE_UP_DAYS", "0"),
+    ("notification", "SMTP_TLS", "ssl"),
+    ("notification", "SMTP_CA", "/nowhere/ca.pem"),
+    ("notification", "SMTP_USER", "người"),
 )
 TABLE = [*(Row("intake", name, value) for name, value in EVERY), *(Row(*row) for row in OWN)]
 
