@@ -18,9 +18,9 @@ from shared.events import payment as paid
 from shared.events.base import Model, Word
 from shared.runtime.decider import NOTHING, Decision, Message, Outcome, Rule, Task
 
-SEND, SEND_AGAIN = "send-mail", "send-mail-again"
+SEND, SEND_AGAIN, GIVEN_UP = "send-mail", "send-mail-again", "mail-given-up"
 """Kinds of task: a first attempt, and a further one at a mailbox or domain that did not take the mail. Those have
-places of their own, so that what is slow and tried often delays nobody else.
+places of their own, so that what is slow and tried often delays nobody else. And what an operator has given up.
 """
 
 
@@ -76,6 +76,10 @@ class MailNeedless(Outcome):
     notice: said.NoticeKind
     about: UUID
     reason: Overtaken
+
+
+class MailDiscarded(Outcome):
+    """An operator has discarded what a mail's task came to, a failure of ours: this mail is given up."""
 
 
 class MailLeft(Outcome):
@@ -199,6 +203,15 @@ def _over(state: State, about: UUID) -> bool:
     return about in told.done or told.undeliverable.get(about, -1) >= state.applicant_version
 
 
+def on_discarded(state: State, outcome: Message[MailDiscarded]) -> Decision:
+    """The notice that was under way is told to be undeliverable, or those behind it would wait for ever."""
+    before_it = waiting(state, state.applicant_version)
+    if not before_it:
+        return NOTHING
+    lost = MailRefused(notice=before_it[0].notice, about=before_it[0].about, reason="discarded")
+    return on_refused(state, Message(outcome.id, outcome.dossier_id, outcome.at, lost))
+
+
 def on_left(state: State, outcome: Message[MailLeft]) -> Decision:
     """Whoever took the place goes on."""
     return NOTHING
@@ -225,6 +238,7 @@ HEARS: Mapping[type[Model], Rule] = MappingProxyType(
         MailNeedless: on_needless,
         MailRefused: on_refused,
         MailDeferred: on_deferred,
+        MailDiscarded: on_discarded,
         MailLeft: on_left,
     }
 )

@@ -11,9 +11,11 @@ from uuid import UUID
 
 from services.notification.gateways import DEPENDENCY, FinalNo, Mail, MailServer, NotYet
 from services.notification.rules import (
+    GIVEN_UP,
     SEND,
     SEND_AGAIN,
     MailDeferred,
+    MailDiscarded,
     MailLeft,
     MailNeedless,
     MailRefused,
@@ -32,7 +34,7 @@ from shared.runtime.keyring import KeyRing
 from shared.runtime.metrics import Metrics
 from shared.runtime.remembered import remembered
 from shared.runtime.service import Resources
-from shared.runtime.tasks import Job, TaskKind
+from shared.runtime.tasks import Job, TaskKind, ring
 
 PATIENCE_S, LONG_PATIENCE_S = 5.0, 60.0
 """How long a recipient is waited for, at each step: by a first attempt, and by a further one, whose place nobody else
@@ -197,10 +199,16 @@ def office(server: MailServer, law: Catalogue, resources: Resources) -> Office:
     )  # fmt: skip
 
 
+async def given_up(job: Job) -> Outcome:
+    """What an operator has discarded, as a message."""
+    return await ring(job.payload)
+
+
 def kinds(office: Office) -> Mapping[str, TaskKind]:
     """Notification's tasks by name: further attempts have a place of their own, and a breaker."""
     first, further = partial(office.send, False), partial(office.send, True)
     return {
         SEND: TaskKind(SendMail, first, DEPENDENCY, timeout_s=20.0),
         SEND_AGAIN: TaskKind(SendMail, further, f"{DEPENDENCY}-again", timeout_s=4 * LONG_PATIENCE_S, slow=True),
+        GIVEN_UP: TaskKind(MailDiscarded, given_up),
     }

@@ -118,7 +118,7 @@ async def _operate(service: Service, settings: OperatorSettings, asked: argparse
             ("deadletters", "list"): lambda: operator.list_dead_letters(pool),
             ("deadletters", "show"): lambda: operator.show_dead_letter(pool, asked.id),
             ("deadletters", "redrive"): lambda: _redrive(lone_engine(service, settings, pool), settings, asked),
-            ("deadletters", "discard"): lambda: discard(pool, asked.id),
+            ("deadletters", "discard"): lambda: discard(pool, asked.id, service.decider.given_up),
             ("heard", "list"): lambda: operator.list_heard(pool),
             ("heard", "skip"): lambda: _skip(service.name, pool, settings, asked),
             ("topic", "disown"): lambda: operator.disown(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import asyncpg
 import orjson
@@ -16,7 +16,7 @@ from shared.events.base import Model
 from shared.runtime import store
 from shared.runtime.batch import Item, dead_letter
 from shared.runtime.commit import Commit, already_caused
-from shared.runtime.decider import Message
+from shared.runtime.decider import Message, Task
 from shared.runtime.ending import trace_only
 from shared.runtime.engine import LOST_CONNECTION, Engine
 from shared.runtime.hearing import reread
@@ -67,17 +67,25 @@ async def redrive(engine: Engine, open_secret: Open, dossier_id: UUID) -> Redriv
     return result
 
 
-async def discard(pool: "asyncpg.Pool[asyncpg.Record]", letter_id: UUID) -> bool:
-    """Settle a dead letter without handling it (it can never be read, say); recorded with the operator's name."""
+async def discard(pool: "asyncpg.Pool[asyncpg.Record]", letter_id: UUID, given_up: Task | None = None) -> bool:
+    """Settle a dead letter without handling it (it can never be read, say); recorded with the operator's name. If it
+    came of a task, the service is told by `given_up` (`Decider.given_up`).
+    """
     async with pool.acquire() as conn, conn.transaction():
-        found = await conn.fetchval(
+        found = await conn.fetchrow(
             """UPDATE dead_letters SET settled_at = now(), settled_by = $2
-               WHERE id = $1 AND settled_at IS NULL RETURNING id""",
+               WHERE id = $1 AND settled_at IS NULL RETURNING origin, dossier_id""",
             letter_id,
             getpass.getuser(),
         )
         if found is not None:
             await _record(conn, "discard", {"dead_letter": str(letter_id)})
+        if found is not None and found["origin"] == "task" and given_up is not None:
+            told = uuid5(letter_id, given_up.kind)
+            payload = given_up.payload.model_dump_json()
+            await store.enqueue(
+                conn, [store.TaskWrite(told, given_up.kind, found["dossier_id"], payload, given_up.after)]
+            )
     return found is not None
 
 

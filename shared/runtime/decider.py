@@ -80,6 +80,8 @@ class Decider(Generic[S]):
 
     For events that are taken back after a restore: `drawn` reads the series and running number that one bears; `owed`
     are the tasks that a state needs after `last`, its last event, if no message that is heard again orders them.
+    `given_up` is the task that tells the service, of a dossier, that an operator has discarded what a task of it came
+    to: for a service that waits for each of its outcomes.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Decider(Generic[S]):
     folds: Mapping[type[Event], Evolve] = field(default_factory=dict)
     drawn: Callable[[Event], tuple[str, int] | None] = not_numbered
     owed: Callable[[Any, Message[Event]], tuple[Task, ...]] = owes_nothing
+    given_up: Task | None = None
 
     def evolve(self, state: S, event: Message[Event]) -> S:
         """Fold one event, heard or our own, into the state. Unknown events change nothing; it cannot fail."""

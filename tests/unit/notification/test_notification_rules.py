@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notification.rules import SEND, SEND_AGAIN, MailLeft, MailNeedless, SendMail, now
+from services.notification.rules import SEND, SEND_AGAIN, MailDiscarded, MailLeft, MailNeedless, SendMail, now
 from services.notification.state import Facts, Owed, State
 from shared.events.base import Event
 from shared.runtime.decider import Message, Task, task_id
@@ -376,7 +376,13 @@ def test_a_correction_of_an_applicant_whom_nobody_knows_makes_no_recipient() -> 
     given(NOTIFICATION, [applicant_corrected()]).when(dossier_accepted()).then_nothing()
 
 
-# After a restore, and after an upgrade
+# After a discarded failure, a restore, an upgrade
+
+
+def test_a_mail_that_an_operator_gives_up_is_told_and_holds_up_nobody() -> None:
+    failed = given(NOTIFICATION, [SUBMITTED, of(A, dossier_accepted(), 1)])
+    failed.when(MailDiscarded()).then(notice_undeliverable(about=S, reason="discarded"), tasks=[mail(A)])
+    given(NOTIFICATION, TOLD).when(MailDiscarded()).then_nothing()
 
 
 def test_what_was_ordered_by_an_outcome_that_is_taken_back_is_ordered_again() -> None:
