@@ -3,6 +3,7 @@
 import asyncio
 from email.message import EmailMessage
 
+import aiohttp
 import aiosmtplib
 import pytest
 
@@ -145,3 +146,36 @@ async def test_other_settings_do_not_disturb_who_is_connected(post: Simulators) 
         await post.control("smtp", delay_ms=1)
         await client.send_message(mail("<n2@dossier.test>"))
     await until(lambda: len(post.mails()) == 2)
+
+
+async def test_answers_to_single_recipients_are_said_as_told(post: Simulators) -> None:
+    await post.control(
+        "smtp", defer_recipients=["full@*"], defer_answer="452 4.2.2 mailbox full", reject_recipients=["gone@*"],
+        reject_answer="556 5.1.10 no mail there", refuse_content_to=["strict@*"], content_answer="554 5.7.1 policy",
+    )  # fmt: skip
+    for to, said in (("full@e.vn", (452, "4.2.2 mailbox full")), ("gone@e.vn", (556, "5.1.10 no mail there"))):
+        with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as refused:
+            await send(post, mail(to=to))
+        assert [(one.code, one.message) for one in refused.value.recipients] == [said]
+    with pytest.raises(aiosmtplib.SMTPDataError, match="policy"):
+        await send(post, mail(to="strict@e.vn"))
+    await send(post)
+    assert [line["rcpt_to"] for line in post.mails()] == [["citizen@example.test"]]
+
+
+async def test_a_slow_or_cut_recipient_keeps_nobody_else_waiting(post: Simulators) -> None:
+    await post.control("smtp", slow_recipients=["slow@*"], cut_recipients=["cut@*"])
+    with pytest.raises(aiosmtplib.SMTPException):
+        await send(post, mail(to="cut@e.vn"))
+    waiting = asyncio.create_task(send(post, mail(to="slow@e.vn")))
+    await until(lambda: len(post.history("smtp", "slow")) == 1)
+    await send(post)
+    assert not waiting.done()
+    await post.reset("smtp")
+    assert "kept" in await waiting
+
+
+@pytest.mark.parametrize("answer", ["", "99 x", "250", "354 go on", "550 two\r\nlines", "650 no"])
+async def test_what_is_no_answer_cannot_be_told(post: Simulators, answer: str) -> None:
+    with pytest.raises(aiohttp.ClientResponseError):
+        await post.control("smtp", defer_answer=answer)
