@@ -19,13 +19,14 @@ def waiting(state: State, applicant_version: int) -> tuple[Owed, ...]:
     undeliverable waits again once the applicant's data are newer (`applicant_version`) than those that it failed by.
     """
     told = state.notification
+    # Of the same moment: as its source said it, for sorting keeps that order.
     left = [
-        (one.notice != "submission", one.at, one.about, one)
+        (one.notice != "submission", one.at, one)
         for one in (*state.intake.owed, *state.payment.owed)
         if one.at is not None and one.about not in told.done
         and told.undeliverable.get(one.about, -1) < applicant_version
     ]  # fmt: skip
-    return tuple(one for *_, one in sorted(left, key=lambda each: each[:3]))
+    return tuple(one for *_, one in sorted(left, key=lambda each: each[:2]))
 
 
 def overtaken(state: State, owed: Owed) -> Overtaken | None:

@@ -3,11 +3,12 @@ a real database, with a real mail server.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -49,10 +50,14 @@ class Post:
     worker: Worker
     engine: Any
     office: Office
+    clock: Iterator[int] = field(default_factory=count)
 
     async def hear(self, events: Sequence[tuple[UUID, Event]]) -> None:
         """Events of these dossiers, each under an id of its own."""
-        items = [Item(message=Message(uuid4(), dossier, AT, body), dossier_id=dossier) for dossier, body in events]
+        items = [
+            Item(message=Message(uuid4(), dossier, AT + timedelta(seconds=next(self.clock)), body), dossier_id=dossier)
+            for dossier, body in events
+        ]
         await self.engine.handle(items)
         self.worker.wake()
 

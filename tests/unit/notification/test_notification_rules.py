@@ -207,6 +207,13 @@ def test_what_cannot_be_delivered_or_is_not_to_be_said_any_more_lets_the_next_on
     over.when(mail_taken(notice="payment-received", about=B)).then(notice_sent(notice="payment-received", about=B))
 
 
+def test_notices_of_the_same_moment_go_as_their_source_said_them() -> None:
+    said = [SUBMITTED, of(D, dossier_accepted()), of(B, processing_started()), of(C, result_issued())]
+    waits, order = given(NOTIFICATION, said), [S, D, B, C]
+    for about, following in zip(order, order[1:], strict=False):
+        waits = waits.when(mail_taken(about=about)).then(notice_sent(about=about), tasks=[mail(following)])
+
+
 def test_a_deferred_notice_holds_the_next_ones_of_its_dossier() -> None:
     waits = given(NOTIFICATION, [SUBMITTED, of(A, dossier_accepted(), 1)])
     later = SendMail(about=S, applicant_version=1, since=AT, told=True)
