@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any
 
 import aiohttp
@@ -56,8 +56,9 @@ async def test_one_clients_flood_delays_another_by_no_more_than_is_promised(tmp_
         flooding = [asyncio.create_task(flood()) for _ in range(AT_ONCE)]
         flooded = await taking(stack, http, body, FOR_S - 0.5)
         await asyncio.gather(*flooding)
-    said = {name: 1000 * quantiles(times, n=100)[98] for name, times in (("calm", calm), ("flooded", flooded))}
-    print(f"another client's p99: {said} ms; the flood was answered {dict(told)}")
+    said = {name: 1000 * median(times) for name, times in (("calm", calm), ("flooded", flooded))}
+    late = 1000 * quantiles(flooded, n=100)[98]
+    print(f"another client's median: {said} ms, p99 {late:.0f} ms; the flood was answered {dict(told)}")
     assert told[201] <= RATE * (FOR_S + 2) * 1.1
     assert told[429] > told[201]
     assert set(told) == {201, 429}
