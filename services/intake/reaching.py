@@ -44,6 +44,11 @@ REASONS: Mapping[str, tuple[Text, Text]] = MappingProxyType(
     {
         "no-address": (Text("Người nộp không khai địa chỉ thư điện tử", "No e-mail address was given"), _OTHERWISE),
         "address": (Text("Không gửi được thư tới địa chỉ đã khai", "No mail can be sent to the stated address"), _ASK),
+        "expired": (
+            Text("Nhiều ngày liền không gửi được thư tới địa chỉ đã khai", "For days no mail could be delivered"),
+            _ASK,
+        ),
+        "discarded": (Text("Việc gửi thư đã bị dừng lại", "Sending the mail was given up"), _OTHERWISE),
         "key-destroyed": (
             Text("Dữ liệu của người nộp đã bị hủy", "The applicant's data were destroyed"),
             Text(
@@ -84,8 +89,8 @@ def _shown(notice: Notice, locale: Language, waiting: Collection[UUID]) -> dict[
         "outcome": notice.outcome,
         "at": notice.at.astimezone(VIETNAM).isoformat(),
     }
-    if notice.outcome == "sent":
-        return shown
+    if notice.outcome != "undeliverable":
+        return {**shown, "reason": notice.reason} if notice.reason else shown
     why, to_do = REASONS.get(notice.reason or "", _REFUSED)
     lost = {"reason": notice.reason, "why": why.say(locale), "waiting": notice.about in waiting}
     return {**shown, **lost, "to_do": to_do.say(locale) if lost["waiting"] else None, "text": notice.text}

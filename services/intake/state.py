@@ -109,13 +109,15 @@ class Fee(Part):
 
 
 class Notice(Model):
-    """What became of one notice, named by the event that it is `about`; `reason` and `text` of an undeliverable one."""
+    """What became of one notice, named by the event that it is `about`: why it was not sent (`reason`), and of an
+    undeliverable one what is to be told.
+    """
 
     about: UUID
     notice: str
-    channel: str
     at: datetime
-    outcome: Literal["sent", "undeliverable"] = "sent"
+    channel: str | None = None
+    outcome: Literal["sent", "undeliverable", "delayed", "cancelled"] = "sent"
     reason: str | None = None
     text: str | None = None
 
@@ -286,18 +288,21 @@ def _noted(state: State, event: Message[Event]) -> State:
     return _money(state, event)
 
 
-_Notified = noticed.NoticeSent | noticed.NoticeUndeliverable
+_Notified = noticed.NoticeSent | noticed.NoticeUndeliverable | noticed.NoticeDelayed | noticed.NoticeCancelled
 
 
 def _notified(state: State, event: Message[_Notified]) -> State:
     part, body = _stepped(state.notification, event), event.body
-    lost = (
-        {"outcome": "undeliverable", "reason": body.reason, "text": body.text}
-        if isinstance(body, noticed.NoticeUndeliverable)
-        else {}
-    )
-    notice = Notice(about=body.about, notice=body.notice, channel=body.channel, at=event.at)
-    part = part.model_copy(update={"notices": (*part.notices, notice.model_copy(update=lost))})
+    facts = {"channel": getattr(body, "channel", None), "reason": getattr(body, "reason", None)}
+    match body:
+        case noticed.NoticeUndeliverable():
+            facts |= {"outcome": "undeliverable", "text": body.text}
+        case noticed.NoticeDelayed():
+            facts["outcome"] = "delayed"
+        case noticed.NoticeCancelled():
+            facts["outcome"] = "cancelled"
+    notice = Notice(about=body.about, notice=body.notice, at=event.at).model_copy(update=facts)
+    part = part.model_copy(update={"notices": (*part.notices, notice)})
     return state.model_copy(update={"notification": part})
 
 
@@ -324,5 +329,7 @@ EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
         paid.FeeAbandoned: _noted,
         noticed.NoticeSent: _notified,
         noticed.NoticeUndeliverable: _notified,
+        noticed.NoticeDelayed: _notified,
+        noticed.NoticeCancelled: _notified,
     }
 )

@@ -33,6 +33,8 @@ STEPS: Mapping[type[Event], Text] = MappingProxyType(
         said.ApplicantTold: Text("Báo cho người nộp bằng cách khác", "Applicant told otherwise"),
         noticed.NoticeSent: Text("Đã gửi thông báo", "Notice sent"),
         noticed.NoticeUndeliverable: Text("Không gửi được thông báo", "Notice undeliverable"),
+        noticed.NoticeDelayed: Text("Thông báo chưa gửi được, đang gửi lại", "Notice delayed, tried again"),
+        noticed.NoticeCancelled: Text("Thông báo không cần gửi nữa", "Notice not needed any more"),
         verified.CitizenVerified: Text(
             "Thông tin khớp Cơ sở dữ liệu quốc gia về dân cư", "Data match the national population database"
         ),

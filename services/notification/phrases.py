@@ -27,6 +27,14 @@ If you have a question, please ask the agency above and state the dossier code. 
 do not reply to it.
 """,
 }
+SPOKEN: Mapping[Locale, str] = {
+    "vi": "{body}\n\nMã hồ sơ: {code}\nThủ tục: {procedure}{note}\n",
+    "en": "{body}\n\nDossier code: {code}\nProcedure: {procedure}{note}\n",
+}
+NOTE_APART: Mapping[Locale, str] = {
+    "vi": "\nCán bộ có ghi chú cho người nộp trong yêu cầu này: báo kèm ghi chú đó.",
+    "en": "\nThe officer wrote a note to the applicant with this: tell it too.",
+}
 MISSING: Mapping[Locale, str] = {
     "vi": "\nHồ sơ còn thiếu:\n{papers}\n"
     "Đề nghị ông/bà chuẩn bị; thời hạn và nơi gửi sẽ được nêu trong đề nghị bổ sung của cơ quan.\n",

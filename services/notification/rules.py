@@ -18,9 +18,10 @@ from shared.events import payment as paid
 from shared.events.base import Model, Word
 from shared.runtime.decider import NOTHING, Decision, Message, Outcome, Rule, Task
 
-SEND, SEND_AGAIN, GIVEN_UP = "send-mail", "send-mail-again", "mail-given-up"
+SEND, SEND_AGAIN, GIVEN_UP, TELL_DESK = "send-mail", "send-mail-again", "mail-given-up", "tell-desk"
 """Kinds of task: a first attempt, and a further one at a mailbox or domain that did not take the mail. Those have
-places of their own, so that what is slow and tried often delays nobody else. And what an operator has given up.
+places of their own, so that what is slow and tried often delays nobody else. What an operator has given up. And of
+somebody without an e-mail address the desk is told instead, whatever the mail server does.
 """
 
 
@@ -50,7 +51,7 @@ class MailTaken(Outcome):
 
 class MailRefused(Outcome):
     """The mail server has said a final no, or the address can no longer be opened. `applicant_version`: by which data
-    it was tried; `told`: see SendMail.
+    it was tried; `told`: see SendMail; `text`: what is to be told otherwise.
     """
 
     notice: said.NoticeKind
@@ -58,6 +59,7 @@ class MailRefused(Outcome):
     reason: Word
     applicant_version: int = 0
     told: bool = False
+    text: str | None = None
 
 
 class MailDeferred(MailRefused):
@@ -141,7 +143,8 @@ def _next(state: State, *over: UUID) -> tuple[Task, ...]:
     if not left:
         return ()
     told = state.notification.delayed.get(left[0].about) == version
-    return (Task(SEND, SendMail(about=left[0].about, applicant_version=version, told=told)),)
+    kind = SEND if state.recipient.by_email else TELL_DESK
+    return (Task(kind, SendMail(about=left[0].about, applicant_version=version, told=told)),)
 
 
 def owed(state: State, last: Message[Any]) -> tuple[Task, ...]:
@@ -178,8 +181,9 @@ def on_refused(state: State, outcome: Message[MailRefused]) -> Decision:
     if version < state.applicant_version:
         return Decision(tasks=_next(state))
     lost = said.NoticeUndeliverable(
-        notice=body.notice, about=body.about, channel="email", reason=body.reason, applicant_version=version or None
-    )
+        notice=body.notice, about=body.about, channel="email", reason=body.reason, text=body.text,
+        applicant_version=version or None,
+    )  # fmt: skip
     return Decision((lost,), _next(state, body.about))
 
 

@@ -16,6 +16,9 @@ from shared.events import payment as paid
 from shared.events.base import Event, Model, Sealed
 from shared.runtime.decider import Evolve, Message
 
+EMAIL = "email"
+"""The way of reaching somebody (`shared/law/ways.py`) that mails need."""
+
 
 class Facts(Model):
     """What a notice tells besides the code: only what is not personal."""
@@ -61,11 +64,12 @@ class Recipient(Model):
     locale: Literal["vi", "en"]
     full_name: Sealed
     email: Sealed
+    by_email: bool = True
 
 
 class Desk(Model):
-    """What the desk has said: the notices that it owes, whom they go to, and the request for a supplement that stands
-    (`asked`, its event).
+    """What the desk has said: the notices that it owes, whom they go to, the request for a supplement that stands
+    (`asked`, its event), and of what an officer has told them otherwise.
     """
 
     recipient: Recipient | None = None
@@ -73,6 +77,7 @@ class Desk(Model):
     due_at: datetime | None = None
     owed: tuple[Owed, ...] = ()
     asked: UUID | None = None
+    told: tuple[UUID, ...] = ()
 
 
 class Money(Model):
@@ -127,6 +132,7 @@ def _submitted(state: State, event: Message[filed.DossierSubmitted]) -> State:
         code=body.code, procedure=body.procedure, agency=body.agency, submitted_at=body.submitted_at,
         applicant_version=body.applicant_version,
         locale=body.applicant.locale, full_name=body.applicant.full_name, email=body.applicant.email,
+        by_email=EMAIL in body.applicant.ways,
     )  # fmt: skip
     return _desk(state, event, recipient=recipient)
 
@@ -149,6 +155,7 @@ def _corrected(state: State, event: Message[filed.ApplicantCorrected]) -> State:
             "locale": body.applicant.locale,
             "full_name": body.applicant.full_name,
             "email": body.applicant.email,
+            "by_email": EMAIL in body.applicant.ways,
         }
     )
     return _desk(state, event, recipient=recipient)
@@ -164,6 +171,10 @@ def _supplied(state: State, event: Message[filed.SupplementReceived]) -> State:
 
 def _accepted(state: State, event: Message[filed.DossierAccepted]) -> State:
     return _desk(state, event, due_at=event.body.due_at, asked=None)
+
+
+def _told_otherwise(state: State, event: Message[filed.ApplicantTold]) -> State:
+    return _desk(state, event, told=tuple(dict.fromkeys((*state.intake.told, *event.body.about))))
 
 
 def _refused(state: State, event: Message[filed.DossierRefused]) -> State:
@@ -308,6 +319,7 @@ EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
         filed.SupplementReceived: _supplied,
         filed.DossierAccepted: _accepted,
         filed.DossierRefused: _refused,
+        filed.ApplicantTold: _told_otherwise,
         filed.ProcessingStarted: _desk,
         filed.ResultIssued: _desk,
         filed.ResultReturned: _desk,

@@ -14,6 +14,7 @@ from services.notification.rules import (
     GIVEN_UP,
     SEND,
     SEND_AGAIN,
+    TELL_DESK,
     MailDeferred,
     MailDiscarded,
     MailLeft,
@@ -24,7 +25,7 @@ from services.notification.rules import (
     now,
 )
 from services.notification.state import Owed, Recipient, State
-from services.notification.texts import subject, text
+from services.notification.texts import spoken, subject, text
 from shared.errors import KeyDestroyed, Transient
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
@@ -40,6 +41,8 @@ PATIENCE_S, LONG_PATIENCE_S = 5.0, 60.0
 """How long a recipient is waited for, at each step: by a first attempt, and by a further one, whose place nobody else
 needs (RFC 5321, 4.5.3.2, would wait for minutes).
 """
+NO_ADDRESS = "no-address"
+"""Why nobody is written to who has given no e-mail address."""
 FIRST_S, SOON_S, LONGEST_S = 60.0, 2.0, 4 * 3600.0
 """When a mailbox that did not take a mail is asked again: after a minute (two seconds, if it was no mailbox that said
 so), then as long as it has not taken it already, at most so long (RFC 5321, 4.5.4.1); each a quarter more or less.
@@ -108,7 +111,22 @@ class Office:
         if isinstance(found, MailNeedless):
             self._count("cancelled", found.reason)
             return found
-        return await self._attempt(again, job, asked, *found)
+        owed, recipient = found
+        if not recipient.by_email:
+            return self._refused(asked, owed, recipient, NO_ADDRESS, NO_ADDRESS)
+        return await self._attempt(again, job, asked, owed, recipient)
+
+    async def tell_desk(self, job: Job) -> Outcome:
+        """What is owed to somebody who had no e-mail address when this was ordered, for the desk's officers to tell. If
+        there is one by now, the outcome is about the data of then, and so the mail is ordered.
+        """
+        asked: SendMail = job.payload
+        found = now(await self.remembered(job.dossier_id), asked)
+        if isinstance(found, MailLeft | MailNeedless):
+            return found
+        owed, recipient = found
+        then = recipient.model_copy(update={"applicant_version": asked.applicant_version})
+        return self._refused(asked, owed, then if recipient.by_email else recipient, NO_ADDRESS, NO_ADDRESS)
 
     async def _attempt(self, again: bool, job: Job, asked: SendMail, owed: Owed, recipient: Recipient) -> Outcome:
         try:
@@ -159,7 +177,7 @@ class Office:
         self._count("undeliverable", code_class)
         return MailRefused(
             notice=owed.notice, about=owed.about, reason=reason, applicant_version=recipient.applicant_version,
-            told=asked.told,
+            told=asked.told, text=spoken(self.law, owed, recipient),
         )  # fmt: skip
 
     def _deferred(self, asked: SendMail, owed: Owed, recipient: Recipient, no: NotYet) -> MailRefused:
@@ -209,6 +227,7 @@ def kinds(office: Office) -> Mapping[str, TaskKind]:
     first, further = partial(office.send, False), partial(office.send, True)
     return {
         SEND: TaskKind(SendMail, first, DEPENDENCY, timeout_s=20.0),
+        TELL_DESK: TaskKind(SendMail, office.tell_desk),
         SEND_AGAIN: TaskKind(SendMail, further, f"{DEPENDENCY}-again", timeout_s=4 * LONG_PATIENCE_S, slow=True),
         GIVEN_UP: TaskKind(MailDiscarded, given_up),
     }

@@ -26,11 +26,30 @@ def text(law: Catalogue, owed: Owed, recipient: Recipient, name: str, note: str 
     called: procedures on the day of filing, agencies on the letter's day `on` (in Vietnam; None: the day of filing).
     Times in Vietnam's time, amounts in đồng.
     """
-    on = on or vietnam_date(recipient.submitted_at)
+    return phrases.FRAME[recipient.locale].format(
+        name=name,
+        body=_body(law, owed, recipient, note),
+        code=recipient.code,
+        procedure=_procedure(law, recipient),
+        agency=_agency(law, recipient, on or vietnam_date(recipient.submitted_at)),
+    )
+
+
+def spoken(law: Catalogue, owed: Owed, recipient: Recipient) -> str:
+    """What an officer tells somebody whom no mail reaches: the same, without the name, and with a word of the officer's
+    note where there is one (it is sealed).
+    """
+    written = phrases.NOTE_APART[recipient.locale] if owed.note is not None else ""
+    return phrases.SPOKEN[recipient.locale].format(
+        body=_body(law, owed, recipient, ""), code=recipient.code, procedure=_procedure(law, recipient), note=written
+    )
+
+
+def _body(law: Catalogue, owed: Owed, recipient: Recipient, note: str) -> str:
     facts, locale = owed.facts, recipient.locale
     papers = _listed(_name(law.papers.get(paper), paper, locale) for paper in facts.papers)
     told = "payment-received-refused" if facts.refused else owed.notice
-    body = words.BODIES[told][locale].format(
+    return words.BODIES[told][locale].format(
         submitted_at=_when(recipient.submitted_at, locale),
         accept_by=_when(facts.accept_by, locale),
         respond_by=_when(facts.respond_by, locale),
@@ -50,13 +69,6 @@ def text(law: Catalogue, owed: Owed, recipient: Recipient, name: str, note: str 
         reason=_reason(law, facts.reason, locale),
         then=_then(law, facts.reason, locale),
         note=phrases.NOTE[locale].format(note=indent(note.strip(), "  ")) if note.strip() else "",
-    )
-    return phrases.FRAME[locale].format(
-        name=name,
-        body=body,
-        code=recipient.code,
-        procedure=_procedure(law, recipient),
-        agency=_agency(law, recipient, on),
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from services.notification.state import Owed, State
 from shared.events import notification as said
 
-Overtaken = Literal["settled", "refused", "replaced"]
+Overtaken = Literal["settled", "refused", "replaced", "told"]
 """Why something is not to be said any more."""
 
 _PAY: frozenset[said.NoticeKind] = frozenset({"payment-due", "payment-failed"})
@@ -32,8 +32,10 @@ def waiting(state: State, applicant_version: int) -> tuple[Owed, ...]:
 def overtaken(state: State, owed: Owed) -> Overtaken | None:
     """Why a notice is not to be said any more: nothing is asked for that is settled or replaced, and once a dossier is
     refused (the desk refuses while payment, which has not heard it yet, signs a page) nothing that led to acceptance.
-    What tells of something that has happened is said whatever has happened since.
+    What tells of something that has happened is said whatever has happened since, unless an officer has said it.
     """
+    if owed.about in state.intake.told:
+        return "told"
     if owed.at is None:
         return None
     if state.intake.refused and (owed.notice in _FEE or owed.notice == "supplement"):

@@ -54,9 +54,11 @@ class NoticeDelayed(Event):
 
 
 class NoticeCancelled(Event):
-    """The notice was owed, and is not said any more: what it asks for is settled, refused or replaced."""
+    """The notice was owed, and is not said any more: what it asks for is settled, refused or replaced, or an officer
+    has told the citizen otherwise.
+    """
 
     TYPE = "vn.gov.dossier.notice-cancelled.v1"
     notice: NoticeKind
     about: EventId
-    reason: Literal["settled", "refused", "replaced"]
+    reason: Literal["settled", "refused", "replaced", "told"]

@@ -101,3 +101,32 @@ async def test_an_officer_sees_only_the_own_units_and_nobody_else_sees_any(play:
         assert (status, problem["code"]) == (403, "DOS-SEC-003")
     status, problem = await get(play, OFFICER, "unreached", {"cursor": "?", "limit": "0"})
     assert (status, problem["code"], len(problem["errors"])) == (400, "DOS-INT-015", 2)
+
+
+async def test_who_has_no_address_is_told_by_an_officer_and_no_mail_is_tried(play: Play) -> None:
+    body = {**GOOD, "channel": "direct", "applicant": {**GOOD["applicant"], "email": None}}
+    async with play.outside("smtp", mode="down"):
+        mine = str((await play.desk().post(OFFICER, "/v1/dossiers", str(uuid.uuid4()), body))["dossier_id"])
+        found = await until_listed(play, {mine})
+    (notice,) = found[mine]["notices"]
+    assert (notice["notice"], notice["reason"]) == ("submission", "no-address")
+    assert found[mine]["code"] in notice["text"]
+    assert [way["way"] for way in found[mine]["ways"]] == ["phone", "counter"]
+    await play.desk().post(OFFICER, f"/v1/dossiers/{mine}/tell", str(uuid.uuid4()), {"how": "counter"})
+    await until_listed(play, set(), mine)
+    told = play.watcher.cases[mine].last("ApplicantTold")
+    assert told is not None
+    assert (told.data["how"], told.data["about"], told.data["by"]["unit"]) == ("counter", [notice["about"]], UNIT)
+
+
+async def test_a_mail_that_goes_to_the_corrected_address_takes_the_dossier_off_the_list(play: Play) -> None:
+    async with play.outside("smtp", reject_recipients=["nobody-*"]):
+        mine = await filed(play, NOWHERE.format(7))
+        await until_listed(play, {mine})
+        corrected = {"applicant": {**GOOD["applicant"], "email": "somebody-7@example.com"}}
+        await play.desk().post(CITIZEN, f"/v1/dossiers/{mine}/correction", str(uuid.uuid4()), corrected)
+        await until_listed(play, set(), mine)
+    _, timeline = await get(play, CITIZEN, mine)
+    told = [(one["notice"], one["outcome"]) for one in timeline["notices"]]
+    assert told[:2] == [("submission", "undeliverable"), ("submission", "sent")]
+    assert "somebody-7" not in str(timeline)
