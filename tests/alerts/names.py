@@ -18,6 +18,13 @@ def known_metrics() -> frozenset[str]:
     return frozenset(services | watched | {"up"})
 
 
+def labels_of(name: str) -> frozenset[str]:
+    """The labels by which a metric may be grouped: its own, and what Prometheus adds."""
+    collectors = [*Metrics("intake").collectors.values(), *watcher.Metrics([""]).registry._collector_to_names]
+    own = {label for one in collectors if getattr(one, "_name", None) == name for label in one._labelnames}
+    return frozenset(own | {"service", "le"})
+
+
 def named_in(expression: str) -> frozenset[str]:
     """The names in a PromQL expression, likewise."""
     return frozenset(_SUFFIX.sub("", name) for name in _NAME.findall(expression))

@@ -5,6 +5,7 @@ something is shown against a real Prometheus (`test_expressions.py`).
 """
 
 import json
+import re
 import shutil
 import subprocess
 from itertools import combinations
@@ -17,7 +18,7 @@ import yaml
 from deploy.grafana.__main__ import FOLDER, files
 from deploy.grafana.panels import RUNBOOK, SOURCE, Panel, rendered
 from deploy.grafana.table import DASHBOARDS
-from tests.alerts.names import known_metrics, named_in
+from tests.alerts.names import known_metrics, labels_of, named_in
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 PROVISIONING = DEPLOY / "grafana" / "provisioning"
@@ -37,6 +38,16 @@ def test_every_metric_of_a_panel_is_one_that_some_process_exports(panel: Panel) 
     for query in panel.queries:
         assert named_in(query.expr)
         assert named_in(query.expr) <= known_metrics(), query.expr
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_groups_by_labels_that_its_metrics_have(panel: Panel) -> None:
+    for query in panel.queries:
+        grouped = {label for listed in re.findall(r"by \(([^)]*)\)", query.expr) for label in listed.split(", ")}
+        shown = set(re.findall(r"{{(\w+)}}", query.legend))
+        for name in named_in(query.expr):
+            assert grouped <= labels_of(name), query.expr
+        assert shown <= grouped, query
 
 
 @pytest.mark.parametrize("panel", PANELS)
