@@ -13,6 +13,13 @@ def _age(timestamp: str, by: str) -> str:
     return f"max by ({by}) ((time() - {timestamp}) * ({timestamp} > bool 0))"
 
 
+def _events(change: str, service: str = "") -> Query:
+    """Events by kind, under the short name of each."""
+    of = f'{{service="{service}"}}' if service else ""
+    counted = f"sum by (event_type) ({change.replace('EVENTS', 'dossier_events_recorded_total' + of)})"
+    return Query(f'label_replace({counted}, "event", "$1", "event_type", "vn.gov.dossier.(.*)")', "{{event}}")
+
+
 def _p99(histogram: str, by: str) -> str:
     return f"histogram_quantile(0.99, sum by ({by}, le) (rate({histogram}_bucket[5m])))"
 
@@ -21,7 +28,7 @@ WAY = Dashboard("dossier-way", "A dossier's way", (
     Panel("Dossiers by status", "How many stand in each status of the national portal, 1 to 10.", "short",
           [Query("max by (status) (dossier_dossiers)", "status {{status}}")]),
     Panel("What is said", "Events a second by kind, of all services.", "reqps",
-          [Query("sum by (event_type) (rate(dossier_events_recorded_total[5m]))", "{{event_type}}")]),
+          [_events("rate(EVENTS[5m])")]),
     Panel("HTTP requests", "Answers a second by service and status, without probes.", "reqps",
           [Query(f"sum by (service, status) (rate({_ALL}[5m]))", "{{service}} {{status}}")]),
     Panel("Server errors", "The share of answers that were 500 or above.", "percentunit",
@@ -92,6 +99,9 @@ STORES = Dashboard("dossier-stores", "Kafka and PostgreSQL", (
     Panel("Databases", "Size on disk, and what they may take, where that is said.", "bytes",
           [Query("max by (service) (dossier_database_bytes)", "{{service}}"),
            Query("max(dossier_database_disk_bytes)", "may take")], alert="DossierDatabaseDiskForecast"),
+    Panel("Since the last backup", "Of each database; since 1970 if there was none.", "s",
+          [Query("time() - max by (service) (dossier_backup_timestamp_seconds)", "{{service}}")], red=26 * 3600,
+          alert="DossierBackupOld"),
     Panel("Topics", "On the brokers' disks, every copy counted.", "bytes",
           [Query("max by (topic) (dossier_kafka_topic_bytes)", "{{topic}}")], alert="DossierKafkaDiskForecast"),
     Panel("Free on the fullest broker", "What is left on its disk.", "bytes",
@@ -114,24 +124,27 @@ STORES = Dashboard("dossier-stores", "Kafka and PostgreSQL", (
 PEOPLE = Dashboard("dossier-people", "People", (
     Panel("Acceptance overdue", "Dossiers whose limit of eight working hours passed unanswered.", "short",
           [Query("max(dossier_acceptance_overdue)", "overdue")], red=1, alert="DossierAcceptanceOverdue"),
+    Panel("Results past due", "Accepted dossiers whose result is past due, of each unit that has any.", "short",
+          [Query("max by (unit) (dossier_results_overdue) or vector(0)", "{{unit}}")], red=1,
+          alert="DossierResultsOverdue"),
+    Panel("Unpaid", "Dossiers whose fee is asked for and unpaid.", "short",
+          [Query("max(dossier_unpaid_dossiers)", "unpaid")], alert="DossierUnpaid"),
+    Panel("Unpaid for how long", "Since the first of these was asked to pay.", "s",
+          [Query(_age("dossier_unpaid_oldest_timestamp_seconds", "service"), "{{service}}")], alert="DossierUnpaid"),
     Panel("Applicants not reached", "Dossiers whose applicant must be told by telephone, post or at the counter.",
           "short",
           [Query("max(dossier_applicants_unreached)", "not reached")], red=1, alert="DossierNoticesUndeliverable"),
     Panel("Applications and results", "In an hour: filed, accepted, refused, results issued and returned.", "short",
-          [Query('sum by (event_type) (increase(dossier_events_recorded_total{service="intake"}[1h]))',
-                 "{{event_type}}")]),
+          [_events("increase(EVENTS[1h])", "intake")]),
     Panel("Mails", "Attempts in an hour, by what they came to and by class of the answer.", "short",
           [Query("sum by (outcome, reason) (increase(dossier_mails_total[1h]))", "{{outcome}} {{reason}}")],
           alert="DossierNoticesUndeliverable"),
     Panel("Notices", "In an hour: sent, and those that could not be delivered.", "short",
-          [Query('sum by (event_type) (increase(dossier_events_recorded_total{service="notification"}[1h]))',
-                 "{{event_type}}")]),
+          [_events("increase(EVENTS[1h])", "notification")]),
     Panel("Fees", "In an hour: assessed, asked for, paid, failed, waived, paid twice.", "short",
-          [Query('sum by (event_type) (increase(dossier_events_recorded_total{service="payment"}[1h]))',
-                 "{{event_type}}")]),
+          [_events("increase(EVENTS[1h])", "payment")]),
     Panel("Identities", "In an hour: known, different, not found, delayed.", "short",
-          [Query('sum by (event_type) (increase(dossier_events_recorded_total{service="verification"}[1h]))',
-                 "{{event_type}}")]),
+          [_events("increase(EVENTS[1h])", "verification")]),
 ))  # fmt: skip
 
 WATCHER = Dashboard("dossier-watcher", "The watcher", (
@@ -149,8 +162,9 @@ WATCHER = Dashboard("dossier-watcher", "The watcher", (
     Panel("Since the start", "How long the youngest process of each service has been running.", "s",
           [Query("min by (service) (time() - dossier_start_timestamp_seconds)", "{{service}}")],
           alert="DossierRestartLoop"),
-    Panel("Discrepancies", "What audit found so far that does not tell one unbroken story.", "short",
-          [Query("max(dossier_audit_discrepancies)", "found")], red=1, alert="DossierAuditDiscrepancy", kind="stat"),
+    Panel("Discrepancies", "What audit found that tells no unbroken story, and what nobody has settled.", "short",
+          [Query("max(dossier_audit_discrepancies)", "found"),
+           Query("max(dossier_audit_discrepancies_open)", "not settled")], red=1, alert="DossierAuditDiscrepancy"),
     Panel("Records stored", "A second, by audit.", "reqps",
           [Query('sum(rate(dossier_audit_records_stored_total{service="audit"}[5m]))', "stored")]),
 ))  # fmt: skip
