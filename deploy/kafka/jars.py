@@ -11,6 +11,7 @@ or `M2_REPO` with the right digest is copied from there.
 import hashlib
 import os
 import shutil
+import ssl
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -92,10 +93,19 @@ def resolve(roots: Iterable[str]) -> list[Jar]:
 @contextmanager
 def _repository() -> Iterator[MavenContext]:
     """Where to ask, with a folder of its own for what comes: a broken download must not stay in somebody's `~/.m2`."""
+    _trust_as_this_machine_does()
     own = GlobalSettings.load().repositories
     remote = {**own, **{name: url for name, url in DEFAULT_REMOTE_REPOS.items() if name not in own}}
     with TemporaryDirectory() as kept:
         yield MavenContext(repo_cache=Path(kept), remote_repos=remote, timeout=_TIMEOUT_S)
+
+
+def _trust_as_this_machine_does() -> None:
+    """`requests` knows only the authorities of its own package, not the one that an organisation's proxy signs with."""
+    paths = ssl.get_default_verify_paths()
+    trusted = paths.cafile or paths.capath
+    if trusted is not None:
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", trusted)
 
 
 def _bring(context: MavenContext, jar: Jar, target: Path) -> None:
