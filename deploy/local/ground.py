@@ -21,13 +21,14 @@ from deploy.local.machine import LIBS, LOCAL
 from deploy.local.ports import free_port
 from deploy.local.postgres import LocalPostgres
 from deploy.local.server import GroundError, Say, Server
-from deploy.postgres.provision import Databases, provision
+from deploy.postgres.provision import Databases, copy, provision
 from deploy.secrets import Secrets
 from shared.law.loader import load_catalogue
 from shared.runtime.kafka import Broker
 from shared.runtime.settings import AUTHORITY
 
 _S = TypeVar("_S", bound=Server)
+_TEMPLATE = "_template"
 _OWN = ("kafka/data", "postgres", "secrets", "ports.json")
 
 
@@ -68,6 +69,7 @@ class Ground:
         self.directory = self.directory.resolve()
         self.secrets = Secrets(self.directory / "secrets")
         self._lock: IO[str] | None = None
+        self._has_template = False
 
     @property
     def bootstrap_servers(self) -> str:
@@ -98,8 +100,11 @@ class Ground:
 
     async def fresh_databases(self, suffix: str) -> Databases:
         """Makes another set of the five databases (under a second), empty but for the migrations."""
-        databases = self.databases(suffix)
-        await provision(databases)
+        template, databases = self.databases(_TEMPLATE), self.databases(suffix)
+        if not self._has_template:
+            await provision(template)
+            self._has_template = True
+        await copy(template, databases)
         return databases
 
     async def start(self) -> Self:

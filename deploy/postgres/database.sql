@@ -1,8 +1,4 @@
 -- Who may do what in one service's database; tables and their grants come from the migrations. Idempotent.
--- Without CONNECT for PUBLIC, another service's role gets "permission denied for database".
-REVOKE ALL ON DATABASE :database FROM PUBLIC;
-GRANT CONNECT ON DATABASE :database TO :service, :auditor;
-
 ALTER SCHEMA public OWNER TO :owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO :service, :auditor;

@@ -71,6 +71,19 @@ async def provision(databases: Databases, root: Path = ROOT) -> tuple[str, ...]:
     return tuple(line for lines in run for line in lines)
 
 
+async def copy(template: Databases, databases: Databases) -> None:
+    """Makes `databases` as `template` is, all five of them: a third of the time of `provision`. Nobody may be connected
+    to the template.
+    """
+    async with _turn(databases.admin_url) as admin:
+        for service in SERVICES:
+            names = Names(service, databases.suffix)
+            source, target = (quoted(each.database) for each in (Names(service, template.suffix), names))
+            await admin.execute(f"CREATE DATABASE {target} TEMPLATE {source} OWNER {quoted(names.owner)}")
+            # Who may connect is not copied.
+            await admin.execute(names.fill(_sql("connect.sql")))
+
+
 @asynccontextmanager
 async def _turn(url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(url, server_settings=_QUIET)
@@ -120,7 +133,7 @@ def scram_verifier(role: str, password: str) -> str:
 async def _fill_database(databases: Databases, names: Names, root: Path) -> list[str]:
     connection = await asyncpg.connect(databases.administrator_url(names.name), server_settings=_QUIET)
     try:
-        await connection.execute(names.fill(_sql("database.sql")))
+        await connection.execute(names.fill(_sql("connect.sql") + _sql("database.sql")))
         run = await migrate(connection, names, migrations_of(names.name, root))
     finally:
         await connection.close()
