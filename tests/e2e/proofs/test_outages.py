@@ -74,7 +74,7 @@ async def all_write(processes: Sequence[Process]) -> AsyncIterator[None]:
     await until(all_have, seconds=SOON_S, what="every service to write something into its log")
 
 
-@pytest.mark.parametrize(("mode", "first", "down_s"), [("refuse", 50, 60), ("hang", 60, 3)])
+@pytest.mark.parametrize(("mode", "first", "down_s"), [("refuse", 50, 20), ("hang", 60, 3)])
 async def test_nothing_is_lost_while_the_register_is_down(play: Play, mode: str, first: int, down_s: float) -> None:
     async with play.outside("register", mode=mode):
         played = await play.begin(cast(8, first))
