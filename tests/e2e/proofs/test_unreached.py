@@ -114,8 +114,9 @@ async def test_who_has_no_address_is_told_by_an_officer_and_no_mail_is_tried(pla
     assert [way["way"] for way in found[mine]["ways"]] == ["phone", "counter"]
     await play.desk().post(OFFICER, f"/v1/dossiers/{mine}/tell", str(uuid.uuid4()), {"how": "counter"})
     await until_listed(play, set(), mine)
-    told = play.watcher.cases[mine].last("ApplicantTold")
-    assert told is not None
+    case = play.watcher.cases[mine]
+    await play.watcher.until(lambda: case.last("ApplicantTold") is not None, SOON_S, "what the officer said")
+    told = case.all("ApplicantTold")[0]
     assert (told.data["how"], told.data["about"], told.data["by"]["unit"]) == ("counter", [notice["about"]], UNIT)
 
 
