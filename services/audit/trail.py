@@ -26,6 +26,7 @@ from services.audit.trail_store import Found, Pool, Shard
 from shared.errors import Fenced
 from shared.runtime import store
 from shared.runtime.crash import crash_point
+from shared.runtime.decider import event_id
 from shared.runtime.hearing import Heard
 from shared.runtime.insist import insist
 from shared.runtime.kafka import Broker
@@ -285,4 +286,5 @@ def _alarm(found: Found, verdict: Verdict) -> TaskWrite:
         sequence=found.sequence, expected=found.expected, record_sha256=one.digest.hex(),
     )  # fmt: skip
     dossier = one.event.dossier_id if one.event else uuid5(_NAMESPACE, f"{one.topic}/{one.partition}")
-    return TaskWrite(found.id, REPORT, dossier, payload.model_dump_json(), None)
+    said = event_id(found.id, SERVICE, 1)
+    return TaskWrite(found.id, REPORT, dossier, payload.model_dump_json(), None, said)

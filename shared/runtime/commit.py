@@ -14,12 +14,11 @@ from uuid import UUID, uuid5
 import orjson
 
 from shared.errors import Refused
-from shared.events.base import Event
-from shared.events.envelope import read_body, read_envelope, unplaced_headers
+from shared.events.envelope import unplaced_headers
 from shared.runtime import store
 from shared.runtime.batch import Claim, Handled, Item, dead_letter, moves
 from shared.runtime.crash import crash_point
-from shared.runtime.decider import Decider, Message, task_id
+from shared.runtime.decider import Decider, Message, Task, event_id, task_id
 from shared.runtime.sharding import shard_of
 from shared.runtime.store import Answer, Batch, Connection, EventRow, Loaded, StateRow, StateWrite, TaskWrite
 from shared.runtime.unreached import Unreached, relist
@@ -104,15 +103,21 @@ class Commit:
         found = await store.load(
             self.conn,
             {item.dossier_id for item in self.items if item.dossier_id is not None},
-            [item.message.id for item in self.items if item.message is not None],
+            [self._first_of(item.message) for item in self.items if item.message is not None],
             [item.claim for item in self.items if item.claim is not None],
             [item.request for item in self.items if item.request is not None],
         )
-        caused = already_caused(found)
         for item in self.items:
-            self.drafts.append(self._draft(item, found, caused))
+            self.drafts.append(self._draft(item, found))
 
-    def _draft(self, item: Item, found: Loaded, caused: Mapping[UUID, Sequence[Message[Event]]]) -> Draft:
+    def _first_of(self, message: Message[Any]) -> UUID:
+        """The first event that a message causes: with it lie all others, for they were committed together."""
+        return event_id(message.id, self.decider.name, 1)
+
+    def _answered(self, message: Message[Any], found: Loaded) -> bool:
+        return self._first_of(message) in found.said
+
+    def _draft(self, item: Item, found: Loaded) -> Draft:
         if item.request is not None and item.request.identity in found.answers:
             return Draft(item, _answered_before(item, found.answers[item.request.identity]))
         if item.claim is not None and item.claim.task_id not in found.living:
@@ -120,7 +125,7 @@ class Commit:
         if item.dossier_id is None or (item.message is None and item.failure is None):
             return Draft(item, Handled("dead_lettered" if item.failure else "skipped"), dead=item.failure)
         work = self._work(item.dossier_id, found.states)
-        return work.take(item, caused.get(item.message.id, ()) if item.message else ())
+        return work.take(item, item.message is not None and self._answered(item.message, found))
 
     def _work(self, dossier: UUID, states: Mapping[UUID, StateRow]) -> Work:
         if dossier not in self.work:
@@ -190,12 +195,11 @@ class Commit:
 
     def _tasks(self) -> list[TaskWrite]:
         return [
-            TaskWrite(task_id(draft.item.message.id, n), task.kind, draft.item.message.dossier_id,
-                      task.payload.model_dump_json(), task.after)
+            ordered(self.decider.name, draft.item.message.id, n, draft.item.message.dossier_id, task)
             for draft in self.drafts
             if draft.item.message is not None
             for n, task in enumerate(draft.tasks, 1)
-        ]  # fmt: skip
+        ]
 
     def _answers(self) -> list[Answer]:
         answers = []
@@ -232,15 +236,11 @@ class Commit:
         return self.keep_secret(orjson.dumps({**plain, "body": message.body.model_dump(mode="json")}))
 
 
-def already_caused(found: Loaded) -> Mapping[UUID, list[Message[Event]]]:
-    """Events that are stored already, by the message that they were said because of."""
-    caused: dict[UUID, list[Message[Event]]] = defaultdict(list)
-    for cause, stored_headers, data in found.caused:
-        envelope = read_envelope(orjson.loads(stored_headers))
-        body = read_body(envelope.type, envelope.writer, data)
-        if body is not None:
-            caused[cause].append(Message(envelope.id, envelope.dossier_id, envelope.time, body))
-    return caused
+def ordered(service: str, message_id: UUID, n: int, dossier_id: UUID, task: Task) -> TaskWrite:
+    """The n-th task (from 1) that a message orders, as it is enqueued."""
+    id_ = task_id(message_id, n)
+    said = event_id(id_, service, 1)
+    return TaskWrite(id_, task.kind, dossier_id, task.payload.model_dump_json(), task.after, said)
 
 
 def _answered_before(item: Item, row: Mapping[str, Any]) -> Handled:

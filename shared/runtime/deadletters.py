@@ -15,7 +15,7 @@ from shared.errors import Unavailable
 from shared.events.base import Model
 from shared.runtime import store
 from shared.runtime.batch import Item, dead_letter
-from shared.runtime.commit import Commit, already_caused
+from shared.runtime.commit import Commit
 from shared.runtime.decider import Message, Task
 from shared.runtime.ending import trace_only
 from shared.runtime.engine import LOST_CONNECTION, Engine
@@ -143,9 +143,8 @@ class _Redrive(Commit):
 
     async def run(self, dossier_id: UUID) -> Redriven | None:
         """Handle what waits; None if nothing does, and the dossier is not parked either."""
-        causes = [item.message.id for item in self.items if item.message is not None]
-        found = await store.load(self.conn, [dossier_id], causes, (), ())
-        caused = already_caused(found)
+        firsts = [self._first_of(item.message) for item in self.items if item.message is not None]
+        found = await store.load(self.conn, [dossier_id], firsts, (), ())
         work = self._work(dossier_id, found.states)
         if not self.waiting and not work.parked:
             return None
@@ -158,7 +157,8 @@ class _Redrive(Commit):
                 await self._settle(one)
                 done += 1
                 continue
-            draft = work.take(one.item, caused.get(one.item.message.id, ()) if one.item.message else ())
+            message = one.item.message
+            draft = work.take(one.item, message is not None and self._answered(message, found))
             if draft.dead is not None:
                 await self._fail(one, draft.dead)
                 break
@@ -187,7 +187,8 @@ class _Redrive(Commit):
         """A task whose function failed runs again, under its own id."""
         message = item.message
         if message is not None and isinstance(message.body, TaskFailed):
-            task = store.TaskWrite(message.id, message.body.kind, message.dossier_id, message.body.payload, None)
+            said, body = self._first_of(message), message.body
+            task = store.TaskWrite(message.id, body.kind, message.dossier_id, body.payload, None, said)
             await store.enqueue(self.conn, [task])
 
     async def _fail(self, one: _Waiting, failure: Exception) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import count
-from operator import itemgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -62,13 +61,16 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class TaskWrite:
-    """A task to be enqueued; `run_at` None is at once. An id that is there already is left as it is."""
+    """A task to be enqueued; `run_at` None is at once. An id that is there already is left as it is, and none is
+    enqueued whose outcome has caused `said`, the first event that it would cause, already (None: it is not asked).
+    """
 
     id: UUID
     kind: str
     dossier_id: UUID
     payload: str
     run_at: datetime | None
+    said: UUID | None = None
 
 
 Answer: TypeAlias = tuple[Request, Mapping[str, Any]]
@@ -77,12 +79,12 @@ Answer: TypeAlias = tuple[Request, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What is remembered of a batch's messages. `caused`: (message, headers, data) of events that they have caused
-    already, in order; `living`: tasks whose claims hold; `answers`: by identity, body_hmac, status and answer.
+    """What is remembered of a batch's messages. `said`: which of the events asked about are there; `living`: tasks
+    whose claims hold; `answers`: by identity, body_hmac, status and answer.
     """
 
     states: Mapping[UUID, StateRow]
-    caused: Sequence[tuple[UUID, str, bytes]]
+    said: Collection[UUID]
     living: Collection[UUID]
     answers: Mapping[tuple[str, str, str, str], Mapping[str, Any]]
 
@@ -102,13 +104,13 @@ class Batch:
 
 
 async def load(
-    conn: Connection, dossiers: Collection[UUID], causes: Sequence[UUID], claims: Sequence[Claim],
+    conn: Connection, dossiers: Collection[UUID], events: Sequence[UUID], claims: Sequence[Claim],
     requests: Sequence[Request],
 ) -> Loaded:  # fmt: skip
-    """What is remembered of these dossiers, messages, claims and requests, in one round trip and without a lock."""
+    """What is remembered of these dossiers, events, claims and requests, in one round trip and without a lock."""
     asked: dict[str, list[Any]] = {
         "state": [list(dossiers)],
-        "caused": [causes],
+        "said": [events],
         "claim": columns(claims, "task_id", "token"),
         "answer": columns(requests, "client", "method", "path", "key"),
     }
@@ -116,13 +118,12 @@ async def load(
     if not present:
         return Loaded({}, (), (), {})
     rows = await conn.fetch(_loading(*present), *(each for kind in present for each in asked[kind]))
-    found: dict[str, list[asyncpg.Record]] = {"state": [], "caused": [], "claim": [], "answer": []}
+    found: dict[str, list[asyncpg.Record]] = {"state": [], "said": [], "claim": [], "answer": []}
     for row in rows:
         found[row["kind"]].append(row)
-    found["caused"].sort(key=itemgetter("n"))
     return Loaded(
         {row["id"]: StateRow(row["id"], row["n"], row["flag"], row["text"]) for row in found["state"]},
-        [(row["id"], row["text"], row["data"]) for row in found["caused"]],
+        {row["id"] for row in found["said"]},
         {row["id"] for row in found["claim"]},
         {
             tuple(row["names"]): {"body_hmac": row["data"], "status": row["n"], "answer": row["text"]}
@@ -135,9 +136,9 @@ _PARTS: Mapping[str, tuple[str, int]] = {
     "state": ("""SELECT 'state' AS kind, dossier_id AS id, version::bigint AS n, parked AS flag, state::text AS text,
                         NULL::bytea AS data, NULL::text[] AS names
                  FROM states WHERE dossier_id = ANY({}::uuid[])""", 1),
-    "caused": ("""SELECT 'caused' AS kind, caused_by AS id, position AS n, NULL::boolean AS flag, headers::text AS text,
-                         data, NULL::text[] AS names
-                  FROM events WHERE caused_by = ANY({}::uuid[])""", 1),
+    "said": ("""SELECT 'said' AS kind, event_id AS id, NULL::bigint AS n, NULL::boolean AS flag, NULL::text AS text,
+                       NULL::bytea AS data, NULL::text[] AS names
+                FROM events WHERE event_id = ANY({}::uuid[])""", 1),
     "claim": ("""SELECT 'claim' AS kind, id, NULL::bigint AS n, NULL::boolean AS flag, NULL::text AS text,
                         NULL::bytea AS data, NULL::text[] AS names
                  FROM tasks JOIN unnest({}::uuid[], {}::uuid[]) AS c(id, claim) USING (id, claim)""", 2),
@@ -177,7 +178,8 @@ async def commit(conn: Connection, batch: Batch) -> dict[int, int]:
             *columns(states, "dossier_id", "version", "steps", "parked", "state", "unit", "status", "attention_at"),
             *columns(batch.events, "shard", "event_id", "dossier_id", "caused_by", "type"),
             [orjson.dumps(event.headers).decode() for event in batch.events], [event.data for event in batch.events],
-            *columns(batch.tasks, "id", "kind", "dossier_id", "payload", "run_at"),
+            *columns(batch.tasks, "id", "kind", "dossier_id", "payload", "run_at", "said"),
+            [None for _ in batch.tasks], None, 0.0,
             *columns(requests, "client", "method", "path", "key", "body_hmac", "status"),
             [orjson.dumps(answer).decode() for _, answer in batch.answers],
             *columns(keys, "dossier_id", "kek_id", "wrapped"),
@@ -187,10 +189,10 @@ async def commit(conn: Connection, batch: Batch) -> dict[int, int]:
         if verdict is None:
             raise
         raise verdict(str(refused)) from refused
-    return {row["one_shard"]: row["last_position"] for row in rows}
+    return {row["one_shard"]: row["last_position"] for row in rows if row["one_shard"] is not None}
 
 
-_COMMIT = f"SELECT one_shard, last_position FROM commit_batch({', '.join(f'${n}' for n in range(1, 41))})"  # noqa: S608
+_COMMIT = f"SELECT one_shard, last_position FROM commit_batch({', '.join(f'${n}' for n in range(1, 45))})"  # noqa: S608
 _VERDICTS: Mapping[str, type[DossierError]] = {"DFENC": Fenced, "DCONF": Conflict, "DOLDR": Behind}
 
 
@@ -236,14 +238,15 @@ async def draw_numbers(conn: Connection, wanted: Mapping[str, int]) -> dict[str,
 
 
 async def enqueue(conn: Connection, tasks: Sequence[TaskWrite]) -> None:
-    """Enqueue tasks; each id only once."""
+    """Enqueue tasks; each id only once, and none whose outcome was said."""
     await conn.execute(
         """INSERT INTO tasks (id, kind, dossier_id, payload, run_at)
            SELECT id, kind, dossier_id, payload, coalesce(run_at, now())
-           FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[])
-                AS w(id, kind, dossier_id, payload, run_at)
+           FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[], $6::uuid[])
+                AS w(id, kind, dossier_id, payload, run_at, said)
+           WHERE (SELECT e.event_id FROM events e WHERE e.event_id = w.said) IS NULL
            ON CONFLICT (id) DO NOTHING""",
-        *columns(tasks, "id", "kind", "dossier_id", "payload", "run_at"),
+        *columns(tasks, "id", "kind", "dossier_id", "payload", "run_at", "said"),
     )
 
 

@@ -6,8 +6,9 @@ transaction under its shard's lock, so a kill in the middle leaves a store that 
 replicas none takes anything a second time. Data keys come first: an event is no
 more heard of as missing once it is there.
 
-What others said meanwhile is heard again from where the backup stood. What a message caused is then found by its
-`caused_by`: it is not said again, not folded again, and no task is enqueued whose outcome was said.
+What others said meanwhile is heard again from where the backup stood. What a message caused is then found, for
+its id follows from the message's: it is not said again, not folded again, and no task is enqueued whose outcome was
+said.
 """
 
 from collections import defaultdict
@@ -29,8 +30,8 @@ from shared.events.base import Event
 from shared.events.envelope import Envelope, read_body
 from shared.runtime import store
 from shared.runtime.batch import Record
-from shared.runtime.commit import Desk
-from shared.runtime.decider import Decider, Message, task_id
+from shared.runtime.commit import Desk, ordered
+from shared.runtime.decider import Decider, Message
 from shared.runtime.kafka import Broker, record
 from shared.runtime.keyring import take_back_keys
 from shared.runtime.metrics import Metrics
@@ -236,9 +237,7 @@ class TakingBack:
         if last.message is None:
             return []
         return [
-            TaskWrite(
-                task_id(last.caused_by, n), task.kind, last.dossier_id, task.payload.model_dump_json(), task.after
-            )
+            ordered(self.decider.name, last.caused_by, n, last.dossier_id, task)
             for n, task in enumerate(self.decider.owed(state, last.message), 1)
         ]
 

@@ -54,8 +54,8 @@ class Work:
     def __post_init__(self) -> None:
         self.base = self.state
 
-    def take(self, item: Item, answered: Sequence[Message[Event]]) -> Draft:
-        """Decide one item. `answered` are events already stored because of it: they were folded when they were stored,
+    def take(self, item: Item, answered: bool) -> Draft:
+        """Decide one item. `answered`: events are stored already because of it; they were folded when they were stored,
         so nothing is said again, and only what was heard is folded.
         """
         if self.parked and not item.redriven:
@@ -69,7 +69,7 @@ class Work:
         except Exception as bug:
             return Draft(item, Handled("failed", error=bug)) if item.request else self._die(item, bug)
 
-    def _decide(self, item: Item, answered: Sequence[Message[Event]]) -> Draft:
+    def _decide(self, item: Item, answered: bool) -> Draft:
         message = item.message
         if message is None:
             raise AssertionError("only a readable message is decided")

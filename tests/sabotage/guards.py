@@ -28,7 +28,7 @@ class Guard:
 
 
 _STORE = "shared/runtime/store.py"
-_COMMITTING = "shared/runtime/migrations/005_commit.sql"
+_COMMITTING = "shared/runtime/migrations/008_leaner.sql"
 _RELAY = "shared/runtime/relay.py"
 _CONSUMER = "shared/runtime/consumer.py"
 _KEYRING = "shared/runtime/keyring.py"
@@ -104,7 +104,11 @@ GUARDS = (
         "an outcome counts only under a living claim",
         (
             Cut(_STORE, "AS c(id, claim) USING (id, claim)", "AS c(id, other) USING (id)"),
-            Cut(_COMMITTING, "WHERE t.id = c.id AND t.claim = c.claim;", "WHERE t.id = c.id;"),
+            Cut(
+                _COMMITTING,
+                "((t.id, t.claim) IN (SELECT * FROM unnest(claim_task, claim_token))) IS TRUE",
+                "true",
+            ),
         ),
         f"{_COMMIT}::test_the_outcome_of_a_worker_that_has_lost_its_claim_is_dropped",
     ),
@@ -133,11 +137,8 @@ GUARDS = (
     Guard(
         "a task whose outcome was said is not ordered again",
         (
-            Cut(
-                "shared/runtime/migrations/007_said_already.sql",
-                "EXISTS (SELECT FROM events WHERE caused_by = NEW.id)",
-                "false",
-            ),
+            Cut(_COMMITTING, "WHERE (SELECT e.event_id FROM events e WHERE e.event_id = w.said) IS NULL", ""),
+            Cut(_STORE, "WHERE (SELECT e.event_id FROM events e WHERE e.event_id = w.said) IS NULL", ""),
         ),
         "tests/integration/runtime/test_taking_back.py::test_a_task_whose_outcome_was_said_is_not_done_again",
     ),

@@ -37,13 +37,6 @@ async def _state(stage: Stage) -> tuple[Engine, Item]:
     return stage.engine(), command(SICK, "sick")
 
 
-async def _said_before(stage: Stage) -> tuple[Engine, Item]:
-    await stage.engine().handle([command(SICK, "sick")])
-    await stage.admin.execute("UPDATE events SET data = 'not JSON' WHERE dossier_id = $1", SICK)
-    await stage.admin.execute("TRUNCATE requests")
-    return stage.engine(), command(SICK, "sick")
-
-
 async def _desk(stage: Stage) -> tuple[Engine, Item]:
     return stage.engine(desk=Desk(unit=_unit)), command(SICK, "sick")
 
@@ -56,7 +49,6 @@ async def _answer(stage: Stage) -> tuple[Engine, Item]:
 
 AILMENTS = {
     "a state that is not its model's": _state,
-    "an event said before that cannot be read": _said_before,
     "a desk that raises": _desk,
     "an answer that raises": _answer,
 }
