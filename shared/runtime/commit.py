@@ -6,7 +6,7 @@ Where more has to be said in the same transaction (a running number, a dead lett
 
 import hmac
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -19,6 +19,7 @@ from shared.runtime import store
 from shared.runtime.batch import Claim, Handled, Item, dead_letter, moves
 from shared.runtime.crash import crash_point
 from shared.runtime.decider import Decider, Message, Task, event_id, task_id
+from shared.runtime.kept import Known
 from shared.runtime.sharding import shard_of
 from shared.runtime.store import Answer, Batch, Connection, EventRow, Loaded, StateRow, StateWrite, TaskWrite
 from shared.runtime.unreached import Unreached, relist
@@ -49,6 +50,7 @@ class Commit:
     def __init__(
         self, decider: Decider[Any], conn: Connection, items: Sequence[Item],
         seen: Callable[[Collection[int]], Mapping[int, int]], keep_secret: Callable[[bytes], bytes], desk: Desk,
+        known: Callable[[Collection[UUID]], Known] = lambda dossiers: {},
     ) -> None:  # fmt: skip
         self.decider = decider
         self.conn = conn
@@ -56,6 +58,8 @@ class Commit:
         self.seen = seen
         self.keep_secret = keep_secret
         self.desk = desk
+        self.known = known
+        self.kept: Known = {}
         self.moves = moves(items)
         self.shards = sorted({shard_of(item.dossier_id) for item in items if item.dossier_id is not None})
         self.drafts: list[Draft] = []
@@ -100,9 +104,11 @@ class Commit:
 
     async def load(self) -> None:
         """Read what is remembered and decide every item."""
+        dossiers = {item.dossier_id for item in self.items if item.dossier_id is not None}
+        self.kept = self.known(dossiers)
         found = await store.load(
             self.conn,
-            {item.dossier_id for item in self.items if item.dossier_id is not None},
+            {dossier: self.kept[dossier][0] if dossier in self.kept else 0 for dossier in dossiers},
             [self._first_of(item.message) for item in self.items if item.message is not None],
             [item.claim for item in self.items if item.claim is not None],
             [item.request for item in self.items if item.request is not None],
@@ -130,11 +136,21 @@ class Commit:
     def _work(self, dossier: UUID, states: Mapping[UUID, StateRow]) -> Work:
         if dossier not in self.work:
             row = states.get(dossier)
-            state = type(self.decider.empty).model_validate_json(row.state) if row else self.decider.empty
-            self.work[dossier] = Work(
-                self.decider, dossier, row.version if row else 0, state, row.parked if row else False
-            )
+            version, parked = (row.version, row.parked) if row else (0, False)
+            self.work[dossier] = Work(self.decider, dossier, version, self._state(dossier, row), parked)
         return self.work[dossier]
+
+    def _state(self, dossier: UUID, row: StateRow | None) -> Any:
+        if row is None:
+            return self.decider.empty
+        if row.state is None:
+            return self.kept[dossier][1]
+        return type(self.decider.empty).model_validate_json(row.state)
+
+    def states(self) -> Iterator[tuple[UUID, int, Any]]:
+        """What this attempt has made true, once it is committed: dossiers, their versions and states."""
+        for work in self.work.values():
+            yield work.dossier_id, work.version + work.steps, work.state
 
     async def write(self) -> None:
         """Everything that the batch makes true, in one go."""

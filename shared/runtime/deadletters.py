@@ -144,7 +144,7 @@ class _Redrive(Commit):
     async def run(self, dossier_id: UUID) -> Redriven | None:
         """Handle what waits; None if nothing does, and the dossier is not parked either."""
         firsts = [self._first_of(item.message) for item in self.items if item.message is not None]
-        found = await store.load(self.conn, [dossier_id], firsts, (), ())
+        found = await store.load(self.conn, {dossier_id: 0}, firsts, (), ())
         work = self._work(dossier_id, found.states)
         if not self.waiting and not work.parked:
             return None

@@ -16,6 +16,7 @@ from shared.runtime.batch import Handled, Item
 from shared.runtime.commit import Commit, Desk
 from shared.runtime.crash import crash_point
 from shared.runtime.decider import Decider
+from shared.runtime.kept import KeptStates
 from shared.runtime.metrics import Metrics
 from shared.runtime.work import Draft
 
@@ -57,6 +58,7 @@ class Engine:
     saw: Callable[[Mapping[int, int]], None] = lambda ends: None
     seen: Callable[[Collection[int]], Mapping[int, int]] = lambda shards: {}
     desk: Desk = field(default_factory=Desk)
+    kept: KeptStates = field(default_factory=KeptStates)
 
     async def handle(self, items: Sequence[Item]) -> list[Handled]:
         """Handle one batch, all or nothing, and say what became of each item.
@@ -78,15 +80,19 @@ class Engine:
                 if lost_races > (1 if len(items) > 1 else MAX_RACES):
                     return await self._halve(items, race)
             except LOST_CONNECTION as lost:
-                self.on_lost()
+                self._lose()
                 raise Unavailable(f"database: {type(lost).__name__}") from lost
             except Behind:
-                self.on_lost()
+                self._lose()
                 raise
             except (Fenced, Unavailable):
                 raise
             except Exception as fault:
                 return await self._halve(items, fault)
+
+    def _lose(self) -> None:
+        self.kept.forget()
+        self.on_lost()
 
     async def _halve(self, items: Sequence[Item], fault: Exception) -> list[Handled]:
         """Find the one message that cannot be committed, and treat it as one whose rule raised: a command fails, a
@@ -105,9 +111,11 @@ class Engine:
 
     async def _attempt(self, items: Sequence[Item], pessimistic: bool) -> list[Handled]:
         async with self.pool.acquire() as conn:
-            commit = Commit(self.decider, conn, items, self.seen, self.keep_secret, self.desk)
+            lost = self.kept.lost
+            commit = Commit(self.decider, conn, items, self.seen, self.keep_secret, self.desk, self.kept.of)
             await commit.make(pessimistic)
             crash_point("after-commit")
+        self.kept.keep(commit.states(), lost)
         self.saw(commit.ends)
         self._account(commit)
         self.on_committed(bool(commit.rows), commit.enqueued)

@@ -73,7 +73,7 @@ async def serve(service: Service, settings: Settings) -> None:
         pool = await _unless(stop, resources.enter_async_context(database(settings, service.name, met_another)))
         if pool is not None:
             runtime = wire(service, settings, pool)
-            met_another += [runtime.guard.lost, runtime.listener.look_back]
+            met_another += [runtime.engine.kept.forget, runtime.guard.lost, runtime.listener.look_back]
             if runtime.key_listener is not None:
                 met_another.append(runtime.key_listener.look_back)
             await runtime.resources.keys.check(service.hears_keys)

@@ -24,12 +24,12 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 
 @dataclass(frozen=True, slots=True)
 class StateRow:
-    """What is remembered of a dossier: `state` is JSON text."""
+    """What is remembered of a dossier: `state` is JSON text, None where the caller knows it in this version."""
 
     dossier_id: UUID
     version: int
     parked: bool
-    state: str
+    state: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,14 @@ class Batch:
 
 
 async def load(
-    conn: Connection, dossiers: Collection[UUID], events: Sequence[UUID], claims: Sequence[Claim],
+    conn: Connection, dossiers: Mapping[UUID, int], events: Sequence[UUID], claims: Sequence[Claim],
     requests: Sequence[Request],
 ) -> Loaded:  # fmt: skip
-    """What is remembered of these dossiers, events, claims and requests, in one round trip and without a lock."""
+    """What is remembered of these dossiers (each with the version in which it is known, or 0), events, claims and
+    requests, in one round trip and without a lock.
+    """
     asked: dict[str, list[Any]] = {
-        "state": [list(dossiers)],
+        "state": [list(dossiers), list(dossiers.values())],
         "said": [events],
         "claim": columns(claims, "task_id", "token"),
         "answer": columns(requests, "client", "method", "path", "key"),
@@ -133,21 +135,28 @@ async def load(
 
 
 _PARTS: Mapping[str, tuple[str, int]] = {
-    "state": ("""SELECT 'state' AS kind, dossier_id AS id, version::bigint AS n, parked AS flag, state::text AS text,
+    "state": ("""SELECT 'state' AS kind, k.id, s.version::bigint AS n, s.parked AS flag,
+                        CASE WHEN s.version <> k.version THEN s.state::text END AS text,
                         NULL::bytea AS data, NULL::text[] AS names
-                 FROM states WHERE dossier_id = ANY({}::uuid[])""", 1),
+                 FROM unnest({}::uuid[], {}::integer[]) AS k(id, version)
+                 CROSS JOIN LATERAL (SELECT * FROM states WHERE dossier_id = k.id LIMIT 1) s""", 2),
     "said": ("""SELECT 'said' AS kind, event_id AS id, NULL::bigint AS n, NULL::boolean AS flag, NULL::text AS text,
                        NULL::bytea AS data, NULL::text[] AS names
                 FROM events WHERE event_id = ANY({}::uuid[])""", 1),
     "claim": ("""SELECT 'claim' AS kind, id, NULL::bigint AS n, NULL::boolean AS flag, NULL::text AS text,
                         NULL::bytea AS data, NULL::text[] AS names
-                 FROM tasks JOIN unnest({}::uuid[], {}::uuid[]) AS c(id, claim) USING (id, claim)""", 2),
+                 FROM unnest({}::uuid[], {}::uuid[]) AS c(id, claim)
+                 CROSS JOIN LATERAL (SELECT FROM tasks t WHERE t.id = c.id AND t.claim = c.claim LIMIT 1) t""", 2),
     "answer": ("""SELECT 'answer' AS kind, NULL::uuid AS id, status::bigint AS n, NULL::boolean AS flag,
                          answer::text AS text, body_hmac AS data, ARRAY[client, method, path, key] AS names
-                  FROM requests JOIN unnest({}::text[], {}::text[], {}::text[], {}::text[])
-                                     AS a(client, method, path, key) USING (client, method, path, key)""", 4),
+                  FROM unnest({}::text[], {}::text[], {}::text[], {}::text[]) AS a(client, method, path, key)
+                  CROSS JOIN LATERAL (
+                      SELECT status, answer, body_hmac FROM requests r WHERE (r.client, r.method, r.path, r.key)
+                          = (a.client, a.method, a.path, a.key) LIMIT 1) r""", 4),
 }  # fmt: skip
-"""What is loaded, in rows of one shape, and how many parameters each takes."""
+"""What is loaded, in rows of one shape, and how many parameters each takes. What has a limit is no join, which could be
+planned to walk a table.
+"""
 
 
 @cache

@@ -103,7 +103,7 @@ GUARDS = (
     Guard(
         "an outcome counts only under a living claim",
         (
-            Cut(_STORE, "AS c(id, claim) USING (id, claim)", "AS c(id, other) USING (id)"),
+            Cut(_STORE, "WHERE t.id = c.id AND t.claim = c.claim LIMIT 1", "WHERE t.id = c.id LIMIT 1"),
             Cut(
                 _COMMITTING,
                 "((t.id, t.claim) IN (SELECT * FROM unnest(claim_task, claim_token))) IS TRUE",
