@@ -19,9 +19,10 @@ from shared.runtime import store
 from shared.runtime.batch import Claim, Handled, Item, dead_letter, moves
 from shared.runtime.crash import crash_point
 from shared.runtime.decider import Decider, Message, Task, event_id, task_id
+from shared.runtime.hands import NO_HANDS, NOTHING
 from shared.runtime.kept import Known
 from shared.runtime.sharding import shard_of
-from shared.runtime.store import Answer, Batch, Connection, EventRow, Loaded, StateRow, StateWrite, TaskWrite
+from shared.runtime.store import Answer, Batch, Connection, EventRow, Loaded, StateRow, StateWrite, Taken, TaskWrite
 from shared.runtime.unreached import Unreached, relist
 from shared.runtime.work import Draft, Said, Work
 
@@ -51,6 +52,7 @@ class Commit:
         self, decider: Decider[Any], conn: Connection, items: Sequence[Item],
         seen: Callable[[Collection[int]], Mapping[int, int]], keep_secret: Callable[[bytes], bytes], desk: Desk,
         known: Callable[[Collection[UUID]], Known] = lambda dossiers: {},
+        take: Callable[[Sequence[TaskWrite]], Taken] = NO_HANDS.take,
     ) -> None:  # fmt: skip
         self.decider = decider
         self.conn = conn
@@ -59,6 +61,9 @@ class Commit:
         self.keep_secret = keep_secret
         self.desk = desk
         self.known = known
+        self.take = take
+        self.taken = NOTHING
+        self.claimed: Collection[UUID] = ()
         self.kept: Known = {}
         self.moves = moves(items)
         self.shards = sorted({shard_of(item.dossier_id) for item in items if item.dossier_id is not None})
@@ -157,15 +162,18 @@ class Commit:
         self.rows = [self._row(one) for draft in self.drafts for one in draft.said]
         changed = [work for work in self.work.values() if work.steps]
         tasks, answers = self._tasks(), self._answers()
+        seen = self.seen(self.shards)
+        self.taken = self.take(tasks)
         batch = Batch(
-            self.seen(self.shards), self.shards, self.moves, self._claims(),
-            [self._state_write(work) for work in changed], self.rows, tasks, answers,
+            seen, self.shards, self.moves, self._claims(),
+            [self._state_write(work) for work in changed], self.rows, tasks, self.taken, answers,
         )  # fmt: skip
         crash_point("before-commit")
-        self.ends = await store.commit(self.conn, batch)
+        committed = await store.commit(self.conn, batch)
+        self.ends, self.claimed = committed.ends, committed.claimed
         if relisted := self._relisted():
             await relist(self.conn, relisted)
-        self.enqueued = bool(tasks)
+        self.enqueued = any(task.id not in self.taken.tasks for task in tasks)
 
     async def _number(self) -> None:
         waiting = [one for draft in self.drafts for one in draft.said if one.numbered]

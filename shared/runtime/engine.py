@@ -16,6 +16,7 @@ from shared.runtime.batch import Handled, Item
 from shared.runtime.commit import Commit, Desk
 from shared.runtime.crash import crash_point
 from shared.runtime.decider import Decider
+from shared.runtime.hands import Hands, NoHands
 from shared.runtime.kept import KeptStates
 from shared.runtime.metrics import Metrics
 from shared.runtime.work import Draft
@@ -59,6 +60,7 @@ class Engine:
     seen: Callable[[Collection[int]], Mapping[int, int]] = lambda shards: {}
     desk: Desk = field(default_factory=Desk)
     kept: KeptStates = field(default_factory=KeptStates)
+    hands: Hands = field(default_factory=NoHands)
 
     async def handle(self, items: Sequence[Item]) -> list[Handled]:
         """Handle one batch, all or nothing, and say what became of each item.
@@ -110,12 +112,19 @@ class Engine:
         return await self.handle([replace(item, failure=fault)])
 
     async def _attempt(self, items: Sequence[Item], pessimistic: bool) -> list[Handled]:
+        lost = self.kept.lost
         async with self.pool.acquire() as conn:
-            lost = self.kept.lost
-            commit = Commit(self.decider, conn, items, self.seen, self.keep_secret, self.desk, self.kept.of)
-            await commit.make(pessimistic)
+            commit = Commit(
+                self.decider, conn, items, self.seen, self.keep_secret, self.desk, self.kept.of, self.hands.take
+            )
+            try:
+                await commit.make(pessimistic)
+            except BaseException:
+                self.hands.let_go(commit.taken)
+                raise
             crash_point("after-commit")
         self.kept.keep(commit.states(), lost)
+        self.hands.begin(commit.taken, commit.claimed)
         self.saw(commit.ends)
         self._account(commit)
         self.on_committed(bool(commit.rows), commit.enqueued)

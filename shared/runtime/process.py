@@ -234,5 +234,6 @@ async def _finish(runtime: Runtime) -> None:
         await runtime.listener.idle()
     runtime.worker.retire()
     await asyncio.wait([runtime.loops["tasks"]])
-    await runtime.worker.drain()
-    await runtime.batcher.drain()
+    for _ in range(2):  # an outcome that was being committed may have begun a task
+        await runtime.worker.drain()
+        await runtime.batcher.drain()

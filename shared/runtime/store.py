@@ -73,6 +73,16 @@ class TaskWrite:
     said: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Tasks that begin their life claimed, all under one `claim`: by whom (a replica's stable name), for how long."""
+
+    claim: UUID
+    claimant: str | None
+    lease_s: float
+    tasks: Mapping[UUID, TaskWrite]
+
+
 Answer: TypeAlias = tuple[Request, Mapping[str, Any]]
 """A request and what is answered to it."""
 
@@ -100,7 +110,16 @@ class Batch:
     states: Sequence[StateWrite]
     events: Sequence[EventRow]
     tasks: Sequence[TaskWrite]
+    taken: Taken
     answers: Sequence[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """`ends`: each shard's last position; `claimed`: which of the tasks taken were not there yet, and are ours."""
+
+    ends: Mapping[int, int]
+    claimed: Collection[UUID]
 
 
 async def load(
@@ -168,8 +187,8 @@ def _loading(*kinds: str) -> str:
     )
 
 
-async def commit(conn: Connection, batch: Batch) -> dict[int, int]:
-    """Make everything of `batch` true, all or nothing; returns each shard's last position. See `commit_batch`.
+async def commit(conn: Connection, batch: Batch) -> Committed:
+    """Make everything of `batch` true, all or nothing. See `commit_batch`.
 
     Raises Fenced if another consumer has moved what was heard, Conflict if a state, claim or idempotency key is not as
     it was loaded, Behind if the store is not as far as `seen`. An id that is taken raises UniqueViolationError: a bug,
@@ -178,6 +197,7 @@ async def commit(conn: Connection, batch: Batch) -> dict[int, int]:
     states = sorted(batch.states, key=lambda write: write.dossier_id)
     keys = [request.data_key for request, _ in batch.answers if request.data_key is not None]
     requests = [request for request, _ in batch.answers]
+    taken = batch.taken
     try:
         rows = await conn.fetch(
             _COMMIT,
@@ -188,7 +208,7 @@ async def commit(conn: Connection, batch: Batch) -> dict[int, int]:
             *columns(batch.events, "shard", "event_id", "dossier_id", "caused_by", "type"),
             [orjson.dumps(event.headers).decode() for event in batch.events], [event.data for event in batch.events],
             *columns(batch.tasks, "id", "kind", "dossier_id", "payload", "run_at", "said"),
-            [None for _ in batch.tasks], None, 0.0,
+            [taken.claim if task.id in taken.tasks else None for task in batch.tasks], taken.claimant, taken.lease_s,
             *columns(requests, "client", "method", "path", "key", "body_hmac", "status"),
             [orjson.dumps(answer).decode() for _, answer in batch.answers],
             *columns(keys, "dossier_id", "kek_id", "wrapped"),
@@ -198,10 +218,13 @@ async def commit(conn: Connection, batch: Batch) -> dict[int, int]:
         if verdict is None:
             raise
         raise verdict(str(refused)) from refused
-    return {row["one_shard"]: row["last_position"] for row in rows if row["one_shard"] is not None}
+    return Committed(
+        {row["one_shard"]: row["last_position"] for row in rows if row["one_shard"] is not None},
+        [row["claimed_task"] for row in rows if row["claimed_task"] is not None],
+    )
 
 
-_COMMIT = f"SELECT one_shard, last_position FROM commit_batch({', '.join(f'${n}' for n in range(1, 45))})"  # noqa: S608
+_COMMIT = f"SELECT one_shard, last_position, claimed_task FROM commit_batch({', '.join(f'${n}' for n in range(1, 45))})"  # noqa: S608
 _VERDICTS: Mapping[str, type[DossierError]] = {"DFENC": Fenced, "DCONF": Conflict, "DOLDR": Behind}
 
 

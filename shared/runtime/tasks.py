@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -27,6 +27,7 @@ from shared.runtime.crash import crash_point
 from shared.runtime.decider import Message, Outcome
 from shared.runtime.ending import end_at_once
 from shared.runtime.engine import LOST_CONNECTION
+from shared.runtime.hands import WorkersHands
 from shared.runtime.metrics import Metrics
 from shared.runtime.moment import now
 from shared.runtime.pace import rest
@@ -50,6 +51,9 @@ class Job:
     attempts: int
     enqueued_at: datetime
 
+
+Row: TypeAlias = "asyncpg.Record | Mapping[str, Any]"
+"""A claimed task as the database, or whoever enqueued it, tells it."""
 
 Work = Callable[[Job], Awaitable[Outcome]]
 
@@ -110,6 +114,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         clock = asyncio.get_running_loop().time
+        self.hands = WorkersHands(self)
         for name, kind in self.kinds.items():
             if self.lease_s < kind.timeout_s + MARGIN_S and not kind.slow:
                 raise Misconfigured(
@@ -119,6 +124,11 @@ class Worker:
             if kind.dependency is not None:
                 self.breakers.setdefault(kind.dependency, Breaker(clock))
                 self.metrics.task_dependency.labels(name, kind.dependency).set(1)
+
+    @property
+    def has_all_begun(self) -> bool:
+        """Whether nothing that is due waits for room, as far as the last look tells."""
+        return self._taken_back and not (self._short or self.retired)
 
     def wake(self) -> None:
         """Tasks were enqueued in this process."""
@@ -133,6 +143,7 @@ class Worker:
             try:
                 self.whole()
                 await self._take_back()
+                await self.hands.free_adrift()
                 claimed = await self._claim_round()
             except (Unavailable, *LOST_CONNECTION) as lost:
                 log.warning("tasks-interrupted", why=type(lost).__name__)
@@ -167,7 +178,7 @@ class Worker:
 
     async def _claim_round(self) -> int:
         """Claim for every outside system as much as there is room for, at once; returns how much that was."""
-        rooms = {dependency: self._room(dependency) for dependency in self._groups()}
+        rooms = {dependency: self.room_for(dependency) for dependency in self.groups()}
         open_ = {dependency: room for dependency, room in rooms.items() if room > 0}
         rows = await self._claim(open_) if open_ else ()
         if rows:
@@ -176,10 +187,11 @@ class Worker:
         taken = Counter(self.kinds[row["kind"]].dependency for row in rows)
         self._short = any(taken[dependency] >= room for dependency, room in rooms.items())
         for row in rows:
-            self._spawn(row)
+            self.start(row)
         return len(rows)
 
-    def _room(self, dependency: str | None) -> int:
+    def room_for(self, dependency: str | None) -> int:
+        """How many more tasks of one outside system may be begun now."""
         room = self.room - self.busy[dependency]
         breaker = self.breakers.get(dependency) if dependency else None
         if breaker is not None and dependency is not None:
@@ -187,7 +199,7 @@ class Worker:
             self.metrics.circuit.labels(dependency).set(breaker.state)
         return room
 
-    def _groups(self) -> Mapping[str | None, Sequence[str]]:
+    def groups(self) -> Mapping[str | None, Sequence[str]]:
         """Task kinds by the outside system that they need."""
         groups: dict[str | None, list[str]] = {}
         for name, kind in self.kinds.items():
@@ -195,7 +207,7 @@ class Worker:
         return groups
 
     async def _claim(self, rooms: Mapping[str | None, int]) -> Sequence[asyncpg.Record]:
-        groups = self._groups()
+        groups = self.groups()
         kinds = [(kind, n, room) for n, (of, room) in enumerate(rooms.items()) for kind in groups[of]]
         # = ANY (ARRAY(…)) and not IN (…): a join could walk all tasks, and is planned so while there are none.
         return await self.pool.fetch(
@@ -216,7 +228,8 @@ class Worker:
             [room for _, _, room in kinds],
         )
 
-    def _spawn(self, row: asyncpg.Record) -> None:
+    def start(self, row: Row) -> None:
+        """Run a claimed task."""
         dependency = self.kinds[row["kind"]].dependency
         task = asyncio.create_task(self._attempt(row), name=f"task-{row['kind']}")
         self.running.add(task)
@@ -232,7 +245,7 @@ class Worker:
             # Not even that its outcome failed can be committed. A process that went on would tell nobody.
             end_at_once(bug)
 
-    async def _attempt(self, row: asyncpg.Record) -> None:
+    async def _attempt(self, row: Row) -> None:
         kind = self.kinds[row["kind"]]
         claim = Claim(row["id"], row["claim"])
         try:
@@ -257,7 +270,7 @@ class Worker:
         )  # fmt: skip
         return str(held) == "UPDATE 1"
 
-    async def _work(self, kind: TaskKind, row: asyncpg.Record) -> Outcome:
+    async def _work(self, kind: TaskKind, row: Row) -> Outcome:
         job = Job(
             row["id"], row["dossier_id"], kind.payload.model_validate_json(row["payload"]),
             row["attempts"], row["enqueued_at"],
@@ -268,7 +281,7 @@ class Worker:
             self.breakers[kind.dependency].succeeded()
         return outcome
 
-    async def _end(self, row: asyncpg.Record, item: Item) -> None:
+    async def _end(self, row: Row, item: Item) -> None:
         """Commit the outcome, however long the database takes; if the claim has run out, somebody else says it."""
         while True:
             try:
@@ -281,7 +294,7 @@ class Worker:
             log.error("task-failed", kind=row["kind"], task=str(row["id"]), **item.named, error=error)
         self.metrics.task_attempts.labels(row["kind"], handled.outcome).inc()
 
-    async def _again(self, row: asyncpg.Record, kind: TaskKind, why: Exception) -> None:
+    async def _again(self, row: Row, kind: TaskKind, why: Exception) -> None:
         outside = kind.dependency if isinstance(why, Transient | TimeoutError) else None
         if outside is not None:
             breaker = self.breakers[outside]
@@ -313,5 +326,5 @@ class TaskFailed(Outcome):
     payload: str
 
 
-def _failed(row: asyncpg.Record) -> Message[Model]:
+def _failed(row: Row) -> Message[Model]:
     return Message(row["id"], row["dossier_id"], now(), TaskFailed(kind=row["kind"], payload=row["payload"]))

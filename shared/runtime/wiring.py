@@ -196,6 +196,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
         settings.task_room, settings.task_lease_s, settings.instance,
         whole=partial(guard.seen, ()),
     )  # fmt: skip
+    engine.hands = worker.hands
     engine.on_committed = partial(_committed, relay, worker)
     listener = Listener(service.name, pool, engine, broker, metrics, progress=resources.progress)
     key_listener = KeyListener(service.name, pool, broker, keys.arrived)
