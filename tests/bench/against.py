@@ -136,11 +136,10 @@ def _take_along(root: Path) -> None:
 
 
 def _set_up(root: Path, console: Console) -> None:
-    """Packages and jars: this checkout's where they are the same, else its own."""
+    """Packages and jars: this checkout's where it has all that are wanted, else its own."""
     if (root / ".venv").exists() and not (root / ".venv").is_symlink():
         return
-    same = all((root / file).read_text() == (ROOT / file).read_text() for file in _PACKAGES)
-    if not same:
+    if not _pins(root) <= _pins(ROOT):
         (root / ".venv").unlink(missing_ok=True)
         console.print(f"packages and jars of {root.name}: make setup …")
         subprocess.run(["make", "setup"], cwd=root, check=True)
@@ -152,6 +151,12 @@ def _set_up(root: Path, console: Console) -> None:
         _link(libs, ours)
     elif not libs.exists():
         raise Misconfigured(f"--against: {root} wants Kafka {version}: fetch its jars into {libs}")
+
+
+def _pins(root: Path) -> set[str]:
+    """What a checkout wants installed, as `name==version`."""
+    lines = [line for file in _PACKAGES for line in (root / file).read_text().splitlines()]
+    return {line.partition(" ")[0] for line in lines if "==" in line and not line.startswith((" ", "#"))}
 
 
 def _places(root: Path) -> tuple[Path, str]:
