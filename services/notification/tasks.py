@@ -33,7 +33,7 @@ from shared.runtime import moment
 from shared.runtime.decider import Outcome
 from shared.runtime.keyring import KeyRing
 from shared.runtime.metrics import Metrics
-from shared.runtime.remembered import remembered
+from shared.runtime.remembered import Remembered
 from shared.runtime.service import Resources
 from shared.runtime.tasks import Job, TaskKind, ring
 
@@ -212,7 +212,7 @@ def office(server: MailServer, law: Catalogue, resources: Resources) -> Office:
     settings = resources.settings
     return Office(
         server, resources.keys, law, settings.mail_from.partition("@")[2],
-        partial(remembered, resources.pool, State()), resources.metrics,
+        Remembered(resources.pool, State(), resources.kept).of, resources.metrics,
         Domains(asyncio.get_running_loop().time), timedelta(days=settings.mail_give_up_days), resources.clock,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider
 from shared.runtime.http import Door
+from shared.runtime.kept import KeptStates
 from shared.runtime.keyring import KeyRing
 from shared.runtime.metrics import Metrics
 from shared.runtime.moment import now
@@ -23,6 +24,7 @@ from shared.runtime.tasks import TaskKind
 class Resources:
     """What a running process lends to its service's rooms. Whoever hears beside the engine notes its `progress`, and
     tells `lost` when the database does not answer. `readable` raises Unavailable while the store may be an older one.
+    `kept` are the states that the engine has written.
     """
 
     settings: Any
@@ -35,6 +37,7 @@ class Resources:
     progress: Progress = field(default_factory=Progress)
     lost: Callable[[], None] = lambda: None
     readable: Callable[[], None] = lambda: None
+    kept: KeptStates = field(default_factory=KeptStates)
 
 
 def no_tasks(resources: Resources) -> Mapping[str, TaskKind]:

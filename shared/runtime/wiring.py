@@ -190,7 +190,9 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     patience = KEY_PATIENCE_S if service.hears_keys else 0.0
     keys = KeyRing(pool, settings.kek() if holds_keys else Kek(bytes(32), "none"), patience)
     door = Door(batcher, settings.body_key())
-    resources = Resources(settings, pool, keys, door, metrics, lost=guard.lost, readable=guard.readable)
+    resources = Resources(
+        settings, pool, keys, door, metrics, lost=guard.lost, readable=guard.readable, kept=engine.kept
+    )
     worker = Worker(
         service.tasks(resources), pool, batcher, metrics,
         settings.task_room, settings.task_lease_s, settings.instance,
