@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,9 @@ from shared.runtime.batch import Item
 from shared.runtime.batcher import Batcher
 from shared.runtime.breaker import Circuit
 from shared.runtime.decider import Message
+from shared.runtime.kept import KeptStates
 from shared.runtime.metrics import Metrics
-from shared.runtime.remembered import remembered
+from shared.runtime.remembered import Remembered
 from shared.runtime.sealing import seal
 from shared.runtime.tasks import Worker
 from tests import controls
@@ -110,7 +110,7 @@ async def working(databases: Databases, outside: Simulators, room: int = 64) -> 
         server = SmtpServer("127.0.0.1", outside.smtp_port, "dossier@dvc.example")
         metrics = Metrics(SERVICE)
         office = Office(
-            server, HERE, LAW, "dvc.example", partial(remembered, stage.pool, State()), metrics,
+            server, HERE, LAW, "dvc.example", Remembered(stage.pool, State(), KeptStates()).of, metrics,
             Domains(asyncio.get_running_loop().time),
         )  # fmt: skip
         engine = stage.engine(NOTIFICATION)
@@ -267,5 +267,5 @@ async def test_a_mailbox_that_takes_no_mail_for_too_long_is_given_up(post: Post)
         return await post.said("notice-undeliverable") == 1
 
     await until(told, seconds=30, what="it to be given up", every=0.02)
-    state = await remembered(post.stage.pool, State(), dossier)
+    state = await Remembered(post.stage.pool, State(), KeptStates()).of(dossier)
     assert list(state.notification.undeliverable.values()) == [1]
