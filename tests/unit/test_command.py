@@ -13,6 +13,8 @@ WAITS = """
 import signal, sys
 from shared.command import run_command
 def main():
+    # What runs in the background of a shell is born deaf to Ctrl-C, and so are its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print("begun", flush=True)
     signal.pause()
 run_command(main)

@@ -17,7 +17,8 @@ from shared.topics import KEYS, TOPICS
 
 Counts = Mapping[str, int]
 
-_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'rates' ORDER BY tablename"
+"""All but how much each client may ask at the moment, which is no more than a counter."""
 _PENDING = """SELECT (SELECT count(*) FROM tasks WHERE run_at <= now() + interval '1 min' OR claim IS NOT NULL)
     + (SELECT sum(s.next_position - 1 - r.published) FROM shards s JOIN relay r USING (shard))"""
 """Tasks of the next minute too: one that failed is only put off, and runs again in seconds."""

@@ -31,9 +31,9 @@ NAME = "payment"
 """Stands for `<name>`: the service with the most settings of its own."""
 
 WORDS = {"<name>": NAME, "ID": str(uuid4()), "DOSSIER": str(uuid4()), "R": "bug", "SOURCE": "nobody", "SHARD": "0",
-         "SEQUENCE": "1"}  # fmt: skip
+         "SEQUENCE": "1", "PARTITION": "0", "OFFSET": "999999999"}  # fmt: skip
 NOTHING = ("deadletters show", "deadletters discard", f"deadletters redrive {WORDS['DOSSIER']}", "heard skip",
-           "discrepancies settle")  # fmt: skip
+           "discrepancies settle", "topic disown")  # fmt: skip
 """Commands that come to nothing (exit 1) where the words name nothing."""
 
 
@@ -132,7 +132,7 @@ async def test_the_readmes_table_has_every_command() -> None:
     assert acts == {
         "deadletters list", "deadletters show", "deadletters redrive", "deadletters discard", "heard list",
         "heard skip", "keys rewrap", "keys status", "rebuild --check", "verify",
-        "discrepancies list", "discrepancies settle",
+        "discrepancies list", "discrepancies settle", "topic disown",
     }  # fmt: skip
 
 
