@@ -51,7 +51,7 @@ class MailTaken(Outcome):
 
 class MailRefused(Outcome):
     """The mail server has said a final no, or the address can no longer be opened. `applicant_version`: by which data
-    it was tried; `told`: see SendMail; `text`: what is to be told otherwise.
+    it was tried; `told`, `owed` and `recipient`: see SendMail; `text`: what is to be told otherwise.
     """
 
     notice: said.NoticeKind
@@ -60,6 +60,8 @@ class MailRefused(Outcome):
     applicant_version: int = 0
     told: bool = False
     text: str | None = None
+    owed: Owed | None = None
+    recipient: Recipient | None = None
 
 
 class MailDeferred(MailRefused):
@@ -147,6 +149,24 @@ def _next(state: State, *over: UUID) -> tuple[Task, ...]:
     return (Task(kind, SendMail(about=left[0].about, applicant_version=version, told=told)),)
 
 
+def _behind(state: State, about: UUID) -> tuple[Task, ...]:
+    """The task of what waits behind a notice that is over; none behind one that an earlier release has ordered, which
+    has held up nobody: of two tasks of one notice at once each might send it.
+    """
+    known = (*state.intake.owed, *state.payment.owed)
+    return _next(state, about) if any(one.about == about and one.at is not None for one in known) else ()
+
+
+def _anew(state: State, body: MailRefused) -> tuple[Task, ...]:
+    """The task of the same notice, for the address that is the newest by now."""
+    if body.owed is None:
+        return _next(state)
+    own = SendMail(
+        about=body.about, applicant_version=state.applicant_version, owed=body.owed, recipient=body.recipient
+    )
+    return (Task(SEND, own),)
+
+
 def owed(state: State, last: Message[Any]) -> tuple[Task, ...]:
     """After a restore: what waits behind the notices that were taken back was ordered by their outcomes."""
     return _next(state)
@@ -160,7 +180,7 @@ def on_taken(state: State, outcome: Message[MailTaken]) -> Decision:
     sent = said.NoticeSent(
         notice=body.notice, about=body.about, channel="email", locale=body.locale, message_id=body.message_id
     )
-    return Decision((sent,), _next(state, body.about))
+    return Decision((sent,), _behind(state, body.about))
 
 
 def on_needless(state: State, outcome: Message[MailNeedless]) -> Decision:
@@ -169,32 +189,35 @@ def on_needless(state: State, outcome: Message[MailNeedless]) -> Decision:
     if body.about in state.notification.done:
         return NOTHING
     cancelled = said.NoticeCancelled(notice=body.notice, about=body.about, reason=body.reason)
-    return Decision((cancelled,), _next(state, body.about))
+    return Decision((cancelled,), _behind(state, body.about))
 
 
 def on_refused(state: State, outcome: Message[MailRefused]) -> Decision:
     """The notice cannot reach the applicant by mail, and the next one goes; unless there is a newer address by now."""
     body = outcome.body
     version = body.applicant_version or state.applicant_version
-    if _over(state, body.about) or _replaced(state, version, body.told):
+    if _is_no_more_its(state, body, version):
         return NOTHING
     if version < state.applicant_version:
-        return Decision(tasks=_next(state))
+        return Decision(tasks=_anew(state, body))
     lost = said.NoticeUndeliverable(
         notice=body.notice, about=body.about, channel="email", reason=body.reason, text=body.text,
         applicant_version=version or None,
     )  # fmt: skip
-    return Decision((lost,), _next(state, body.about))
+    return Decision((lost,), _behind(state, body.about))
 
 
 def on_deferred(state: State, outcome: Message[MailDeferred]) -> Decision:
     """Try again later, and tell of it once; at once if there is a newer address by now."""
     body, version = outcome.body, outcome.body.applicant_version
-    if _over(state, body.about) or _replaced(state, version, body.told):
+    if _is_no_more_its(state, body, version):
         return NOTHING
     if version < state.applicant_version:
-        return Decision(tasks=_next(state))
-    again = SendMail(about=body.about, applicant_version=version, since=body.since, told=body.told or not body.quiet)
+        return Decision(tasks=_anew(state, body))
+    again = SendMail(
+        about=body.about, applicant_version=version, since=body.since, told=body.told or not body.quiet,
+        owed=body.owed, recipient=body.recipient,
+    )  # fmt: skip
     delayed = said.NoticeDelayed(
         notice=body.notice, about=body.about, channel="email", reason=body.reason, applicant_version=version
     )
@@ -202,9 +225,11 @@ def on_deferred(state: State, outcome: Message[MailDeferred]) -> Decision:
     return Decision(events, (Task(SEND_AGAIN, again, after=body.again_at),))
 
 
-def _over(state: State, about: UUID) -> bool:
+def _is_no_more_its(state: State, body: MailRefused, version: int) -> bool:
+    """Whether the notice is over, or another task's by now, which one of an earlier release never is."""
     told = state.notification
-    return about in told.done or told.undeliverable.get(about, -1) >= state.applicant_version
+    over = body.about in told.done or told.undeliverable.get(body.about, -1) >= state.applicant_version
+    return over or (body.owed is None and _replaced(state, version, body.told))
 
 
 def on_discarded(state: State, outcome: Message[MailDiscarded]) -> Decision:

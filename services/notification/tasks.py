@@ -177,7 +177,7 @@ class Office:
         self._count("undeliverable", code_class)
         return MailRefused(
             notice=owed.notice, about=owed.about, reason=reason, applicant_version=recipient.applicant_version,
-            told=asked.told, text=spoken(self.law, owed, recipient),
+            told=asked.told, text=spoken(self.law, owed, recipient), owed=asked.owed, recipient=asked.recipient,
         )  # fmt: skip
 
     def _deferred(self, asked: SendMail, owed: Owed, recipient: Recipient, no: NotYet) -> MailRefused:
@@ -193,6 +193,7 @@ class Office:
         return MailDeferred(
             notice=owed.notice, about=owed.about, reason=no.reason, applicant_version=recipient.applicant_version,
             told=asked.told, since=since, again_at=at + _wait(at - since, no, first), quiet=quiet,
+            owed=asked.owed, recipient=asked.recipient,
         )  # fmt: skip
 
     def _count(self, outcome: str, reason: str) -> None:

@@ -4,6 +4,7 @@ address.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -415,6 +416,45 @@ def test_what_an_earlier_release_has_ordered_is_sent_as_it_was_and_holds_up_nobo
     known = Situation(NOTIFICATION, old).when(of(B, dossier_accepted())).then(tasks=[mail(B)])
     taken = known.when(mail_taken(notice="payment-due", about=A))
     assert taken.decision.events == (notice_sent(notice="payment-due", about=A),)
+
+
+OLD = Owed(notice="payment-due", about=A, facts=ASKED)
+ITS_TASK = {"owed": OLD, "recipient": recipient()}
+"""What an earlier release has ordered, and what a task of it and its outcomes bear."""
+
+
+def before_the_upgrade(*since: Given) -> Situation[State]:
+    """A dossier as an earlier release has left it, its mail not out yet, and what was heard since."""
+    kept = {"intake": {"recipient": recipient().model_dump()}, "payment": {"owed": [OLD.model_dump()]}}
+    known = Situation(NOTIFICATION, State.model_validate(kept))
+    for heard in since:
+        known = Situation(NOTIFICATION, known.when(heard).state)
+    return known
+
+
+def test_what_an_earlier_release_has_ordered_and_a_mailbox_does_not_take_yet_is_tried_again() -> None:
+    deferred = mail_deferred(notice="payment-due", about=A, **ITS_TASK)
+    again = SendMail(about=A, applicant_version=1, since=deferred.since, told=True, **ITS_TASK)
+    known = (
+        before_the_upgrade()
+        .when(deferred)
+        .then(notice_delayed(notice="payment-due", about=A), tasks=[Task(SEND_AGAIN, again, after=deferred.again_at)])
+    )
+    assert now(known.state, again) == (OLD, recipient())
+
+
+@pytest.mark.parametrize("outcome", [mail_refused, mail_deferred])
+def test_what_an_earlier_release_has_ordered_goes_to_an_address_that_was_corrected_meanwhile(outcome: Any) -> None:
+    known = before_the_upgrade(CORRECTED)
+    again = Task(SEND, SendMail(about=A, applicant_version=2, **ITS_TASK))
+    known.when(outcome(notice="payment-due", about=A, told=True, **ITS_TASK)).then(tasks=[again])
+
+
+@pytest.mark.parametrize(
+    "outcome", [mail_taken(notice="payment-due", about=A), mail_refused(notice="payment-due", about=A, **ITS_TASK)]
+)
+def test_what_an_earlier_release_has_ordered_orders_no_second_task_of_what_is_under_way(outcome: Event) -> None:
+    assert before_the_upgrade(of(B, dossier_accepted())).when(outcome).decision.tasks == ()
 
 
 def test_what_an_earlier_release_has_kept_for_an_applicant_who_was_not_known_is_sent() -> None:
