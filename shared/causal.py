@@ -1,8 +1,9 @@
 """The order in which a dossier's events can have happened, whatever the clocks of their writers say. Pure.
 
 Of one writer the order is that of its positions. Across writers an event comes after the one that it answers: ids are
-derived from the message that caused them (`shared.runtime.decider`), so an id proves its cause without any clock. What
-follows from neither is as the clocks say.
+derived from the message that caused them (`shared.runtime.decider`), so an id proves its cause without any clock. A
+notice comes after the event that it is about, whichever notice had to go before it. What follows from none of these is
+as the clocks say.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,9 +18,14 @@ FIRST = "DossierSubmitted"
 """Nobody says anything of a dossier that has not been filed."""
 
 CONDITIONS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"DossierAccepted": frozenset({"CitizenVerified", "FeeAssessed", "FeeWaived", "FeePaid"})}
+    {
+        "DossierAccepted": frozenset({"CitizenVerified", "FeeAssessed", "FeeWaived", "FeePaid"}),
+        "ApplicantTold": frozenset({"NoticeUndeliverable"}),
+    }
 )
-"""What the law demands before (C4): the first of each of these, where there is one. An officer's act names no event."""
+"""What the desk demands before (the law, C4): the first of each of these, where there is one. An officer's act names no
+event.
+"""
 
 _TASKS = 8
 """As many as one message orders at most. Of several events that it causes the first alone is looked for: the others
@@ -39,15 +45,18 @@ class Told(Protocol):
 
 
 T = TypeVar("T", bound=Told)
+About = Mapping[UUID, UUID]
+"""A notice's event → the event that it is about."""
+_NOTHING: About = MappingProxyType({})
 Place = tuple[str, int]
 """A writer's name and the place among its events of the dossier."""
 
 
-def in_causal_order(told: Mapping[str, Sequence[T]]) -> list[T]:
+def in_causal_order(told: Mapping[str, Sequence[T]], about: About = _NOTHING) -> list[T]:
     """The events of a dossier, told by writer in the order of its positions, as they can have happened: the same
     whichever writer was heard first, and no effect before its cause.
     """
-    before = _before(told)
+    before = _before(told, about)
     nexts = dict.fromkeys(told, 0)
     ordered: list[T] = []
     while heads := {writer: told[writer][n] for writer, n in nexts.items() if n < len(told[writer])}:
@@ -59,16 +68,19 @@ def in_causal_order(told: Mapping[str, Sequence[T]]) -> list[T]:
     return ordered
 
 
-def _before(told: Mapping[str, Sequence[T]]) -> dict[Place, set[Place]]:
+def _before(told: Mapping[str, Sequence[T]], about: About) -> dict[Place, set[Place]]:
     """What must have been said by others before each event."""
     places = {(writer, n): one for writer, events in told.items() for n, one in enumerate(events)}
     answered = _answered(told)
+    by_id = {one.id: place for place, one in places.items() if one.id is not None}
     first = {name: place for place, name in reversed([(place, one.event) for place, one in places.items()])}
     before: dict[Place, set[Place]] = {}
     for place, one in places.items():
         causes = {first[name] for name in (FIRST, *CONDITIONS.get(one.event, ())) if name in first}
         if one.id in answered:
             causes.add(answered[one.id])
+        if one.id is not None and (of := about.get(one.id)) is not None and of in by_id:
+            causes.add(by_id[of])
         before[place] = {cause for cause in causes if cause[0] != place[0]}
     return before
 

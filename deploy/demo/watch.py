@@ -62,7 +62,8 @@ class Case:
         told: dict[str, list[Seen]] = defaultdict(list)
         for event in self.events:
             told[_WRITERS[event.topic]].append(event)
-        return in_causal_order(told)
+        notices = [(event.id, event.data["about"]) for event in told["notification"]]
+        return in_causal_order(told, {notice: UUID(about) for notice, about in notices if notice is not None})
 
     def last(self, *names: str) -> Seen | None:
         """The newest event of these names."""

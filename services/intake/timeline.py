@@ -143,12 +143,14 @@ def holder(state: State) -> str | None:
 
 def _steps(state: State) -> list[Step]:
     """In the order in which they can have happened: every writer has a clock of its own."""
-    return in_causal_order({
+    steps = {
         "intake": state.intake.steps,
         "verification": state.verification.steps,
         "payment": state.payment.steps,
         "notification": state.notification.steps,
-    })  # fmt: skip
+    }
+    noticed = zip(state.notification.steps, state.notification.notices, strict=True)
+    return in_causal_order(steps, {step.id: notice.about for step, notice in noticed if step.id is not None})
 
 
 def _step(law: Catalogue, step: Step, locale: Language) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from tests.controls import (
     fee_reduced,
     fee_waived,
     message,
+    notice_sent,
     officer,
     payment_failed,
     payment_requested,
@@ -160,6 +161,14 @@ def test_a_wrong_clock_of_payment_puts_no_payment_before_the_application_nor_aft
     assert [step["event"] for step in told if step["event"] != "CitizenVerified"] == [
         type(event).__name__ for _, event in LIFE if type(event).__name__ != "CitizenVerified"
     ]
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_wrong_clock_of_notification_puts_no_notice_before_what_it_is_about(minutes: int) -> None:
+    paid = uuid5(MESSAGE, "paid")
+    sent = message(notice_sent(about=paid), at=AT + minutes * timedelta(minutes=1), message_id=uuid5(MESSAGE, "sent"))
+    told = timeline(LAW, given(INTAKE, [*ASKED, message(fee_paid(), at=AT, message_id=paid), sent]).state)["events"]
+    assert [step["event"] for step in told if step["event"] in ("FeePaid", "NoticeSent")] == ["FeePaid", "NoticeSent"]
 
 
 def test_a_state_of_before_ids_were_kept_is_the_one_that_its_events_come_to_today() -> None:

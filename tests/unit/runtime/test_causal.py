@@ -136,6 +136,24 @@ def test_a_history_of_any_shape_keeps_its_causes(chance: Random, length: int, sk
     assert ordered == in_causal_order(story.by_writer())
 
 
+NOTIFIED = ("intake", "payment", "notification")
+
+
+@given(st.fixed_dictionaries({writer: st.timedeltas(-timedelta(days=2), timedelta(days=2)) for writer in NOTIFIED}))
+def test_a_notice_is_told_after_what_it_is_about_though_another_notice_has_ordered_it(skews: Skews) -> None:
+    story = Story(skews)
+    filed = story.say("intake", "DossierSubmitted", UUID(int=1))
+    paid = story.say("payment", "FeePaid", UUID(int=2))
+    confirming = task_id(filed.id, 1)
+    confirmed = story.say("notification", "NoticeSent", confirming, 1, filed)
+    received = story.say("notification", "NoticeUndeliverable", task_id(confirming, 1), 1, paid)
+    told = story.say("intake", "ApplicantTold", UUID(int=3), 1, received)
+    about = {confirmed.id: filed.id, received.id: paid.id}
+    ordered = in_causal_order(story.by_writer(NOTIFIED), about)
+    assert list(early_effects(ordered)) == []
+    assert ordered[-1] == told
+
+
 def test_what_follows_from_nothing_is_told_by_the_clock() -> None:
     story = Story({"payment": -timedelta(seconds=1.5)})
     filed = story.say("intake", "DossierSubmitted", UUID(int=1))
