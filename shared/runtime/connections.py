@@ -140,11 +140,22 @@ class Connection(HttpToolsProtocol):
         self._moved = False
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            pass  # no other protocol is spoken here: the request is answered as it is (RFC 9110, 7.8)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_on(piece[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse()
         self._unread = 0 if self._moved else self._unread + len(piece)
+
+    def _read_on(self, rest: memoryview) -> None:
+        """Read a request that wishes for another protocol as if it did not: none is spoken here (RFC 9110, 7.8). The
+        parser takes its body, and what is asked behind it, for that protocol's.
+        """
+        left = [(name, _without_upgrade(name, value)) for name, value in self.headers]
+        fields = b"".join(b"%s: %s\r\n" % field for field in left if field[1] is not None)
+        line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self._feed(memoryview(line + fields + b"\r\n" + rest))
 
     def on_message_begin(self) -> None:
         """A head has begun: its time runs."""
@@ -169,7 +180,13 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A request is whole but for its body, and is under way. Raises ValueError beyond PIPELINED."""
+        """A request is whole but for its body, and is under way; but one that wishes for another protocol is read once
+        more. Raises ValueError beyond PIPELINED, and for a tunnel: nothing behind its head is HTTP.
+        """
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("no proxy")  # the parser stops
+        if self.parser.should_upgrade():
+            return
         if len(self.pipeline) >= PIPELINED:
             raise ValueError("too many requests behind one another")  # the parser stops
         self._in_head, self._moved = False, True
@@ -185,6 +202,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request has come whole."""
+        if self.parser.should_upgrade():
+            return
         self._moved = True
         super().on_message_complete()
         self.cycle.more_body = False
@@ -247,6 +266,15 @@ class Connection(HttpToolsProtocol):
         self._thrown_away = (self._thrown_away or 0) + size
         if self._thrown_away > LINGER_BYTES:
             self.transport.abort()
+
+
+def _without_upgrade(name: bytes, value: bytes) -> bytes | None:
+    """A field of a head without its wish for another protocol; None if it says nothing else."""
+    if name == b"upgrade":
+        return None
+    if name != b"connection":
+        return value
+    return b",".join(option for option in value.split(b",") if option.strip().lower() != b"upgrade") or None
 
 
 class _Polite:

@@ -136,6 +136,51 @@ async def test_others_are_served_while_one_sends_a_head_without_an_end() -> None
         await asyncio.gather(flood, return_exceptions=True)
 
 
+UPGRADE = HEAD.replace(
+    b"\r\n\r\n", b"\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQ\r\n\r\n"
+)
+"""As Java's own HTTP client begins each connection that is not TLS."""
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        pytest.param([UPGRADE + HALF + REST + HEAD + HALF + REST], id="all at once"),
+        pytest.param([UPGRADE, HALF, REST + HEAD + HALF, REST], id="piece by piece"),
+        pytest.param([HEAD + HALF + REST + UPGRADE + HALF, REST], id="behind another"),
+    ],
+)
+async def test_a_request_that_wishes_for_another_protocol_keeps_its_body_and_its_place(packets: list[bytes]) -> None:
+    async with desk() as server:
+        reader, writer = await server.connected(b"")
+        for packet in packets:
+            writer.write(packet)
+            await writer.drain()
+        for _ in range(2):
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+            assert head.startswith(b"HTTP/1.1 200 ") and b"x-keyless: 0" in head
+        writer.close()
+
+
+async def test_a_body_behind_such_a_wish_is_no_second_request() -> None:
+    within = HEAD + HALF + REST
+    head = UPGRADE.replace(b"content-length: 12", b"content-length: %d" % len(within))
+    async with desk() as server:
+        reader, writer = await server.connected(head)
+        await asyncio.wait_for(server.reading.wait(), PATIENCE_S)
+        writer.write(within)
+        assert b" 400 " in await asyncio.wait_for(reader.readline(), PATIENCE_S)
+        writer.write_eof()
+        assert (await rest_of(reader)).count(b"HTTP/1.1 ") == 0
+        writer.close()
+
+
+async def test_a_tunnel_is_refused_with_all_that_is_behind_it() -> None:
+    async with desk() as server:
+        answer = await sent(server, iter([b"CONNECT / HTTP/1.1\r\n" + HOST + b"\r\n" + HEAD + HALF + REST]))
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1
+
+
 ONCE = ["authorization", "content-encoding", "content-length", "content-type", "host", "idempotency-key"]
 
 
