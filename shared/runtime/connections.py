@@ -72,7 +72,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take a place, or be told at once that there is none."""
         super().connection_made(transport)
-        self._address = address_of(transport.get_extra_info("peername"))
+        self._address = address_of(transport.get_extra_info("peername"), self._keeper.crowd.trusted)
         self._inside = self._keeper.crowd.enter(self._address)
         if not self._inside:
             self._keeper.refused(503)

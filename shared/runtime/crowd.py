@@ -1,5 +1,6 @@
 """Who is connected to a door, and who must make room: a connection that is idle costs nobody else a place."""
 
+import re
 import resource
 from collections import Counter
 from collections.abc import Callable
@@ -28,24 +29,34 @@ def networks(told: str) -> tuple[Network, ...]:
     return tuple(ip_network(one.strip()) for one in told.split(",") if one.strip())
 
 
-def address_of(peer: object) -> str:
-    """The address whose connections and requests are counted together, of a socket's peer or of a text: of IPv6 the
-    first 64 bits, which one customer has whole. Whatever is no address is itself.
+def address_of(peer: object, trusted: tuple[Network, ...] = ()) -> str:
+    """The address whose connections and requests are counted together, of a socket's peer or of a text, which may name
+    a port: of IPv6 the network of the first 64 bits, which one customer has whole, save of a `trusted` one, which is
+    known by all of them. Whatever is no address is itself.
     """
-    host = str(peer[0]) if isinstance(peer, tuple) and peer else str(peer or "")
+    host = str(peer[0]) if isinstance(peer, tuple) and peer else _portless(str(peer or ""))
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
         return host
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
-    return str(IPv6Network((int(address) >> 64 << 64, 64)).network_address)
+    if not isinstance(address, IPv6Address) or within(str(address), trusted):
+        return str(address)
+    return str(IPv6Network((int(address) >> 64 << 64, 64)))
+
+
+def _portless(text: str) -> str:
+    """As some proxies spell it: 192.0.2.7:5555, [2001:db8::7]:5555, each in quotes or not (RFC 7239, 6)."""
+    spelled = _SPELLED.fullmatch(text)
+    return text if spelled is None else spelled[1] or spelled[2]
+
+
+_SPELLED = re.compile(r'"?(?:\[([^\[\]]+)\]|([0-9.]+))(?::[0-9]+)?"?')
 
 
 def within(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether the address lies in one of these networks."""
+    """Whether the address, of one host, lies in one of these networks."""
     try:
         return bool(networks) and any(ip_address(address) in one for one in networks)
     except ValueError:
@@ -63,14 +74,14 @@ class Crowd:
     def __init__(self, places: int, each: int, trusted: tuple[Network, ...] = ()) -> None:
         self._places = places
         self._each = each
-        self._trusted = trusted
+        self.trusted = trusted
         self._taken = 0
         self._count: Counter[str] = Counter()
         self._resting: dict[str, dict[object, Callable[[], None]]] = {}
 
     def enter(self, address: str) -> bool:
         """Take a place; False if there is none, even by sending a resting connection away."""
-        if self._count[address] >= self._each and not within(address, self._trusted) and not self._send_away(address):
+        if self._count[address] >= self._each and not within(address, self.trusted) and not self._send_away(address):
             return False
         if self._taken >= self._places and not self._send_away_any():
             return False

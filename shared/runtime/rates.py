@@ -114,9 +114,9 @@ class Strangers:
             raise too_fast((1 - tokens) / self.rate)
 
     def _whose(self, peer: object, forwarded: str) -> str:
-        address = address_of(peer)
+        address = address_of(peer, self.trusted)
         for named in reversed(forwarded.split(",")):
             if not within(address, self.trusted) or not named.strip():
                 break
-            address = address_of(named.strip())
+            address = address_of(named.strip(), self.trusted)
         return address

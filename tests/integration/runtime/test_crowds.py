@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from shared.runtime.crowd import Crowd, address_of
+from shared.runtime.crowd import Crowd, address_of, networks
 from tests.integration.runtime.desk import HALF, HEAD, PATIENCE_S, REST, Desk, desk, rest_of
 
 WHOLE = HEAD + HALF + REST
@@ -77,9 +77,9 @@ async def test_a_trusted_proxy_may_have_as_many_as_there_is_room_for() -> None:
     ("peer", "address"),
     [
         (("127.0.0.1", 1), "127.0.0.1"),
-        (("2001:db8:1:2:3:4:5:6", 1, 0, 0), "2001:db8:1:2::"),
+        (("2001:db8:1:2:3:4:5:6", 1, 0, 0), "2001:db8:1:2::/64"),
         (("::ffff:192.0.2.7", 1, 0, 0), "192.0.2.7"),
-        (("fe80::1%eth0", 1, 0, 2), "fe80::"),
+        (("fe80::1%eth0", 1, 0, 2), "fe80::/64"),
         ("", ""),
         (None, ""),
     ],
@@ -93,3 +93,10 @@ def test_a_place_that_is_given_back_can_be_had() -> None:
     assert crowd.enter(ATTACKER) and not crowd.enter(OTHER)
     crowd.leave(ATTACKER)
     assert crowd.enter(OTHER)
+
+
+def test_a_proxy_of_ours_has_room_for_many_people_at_an_address_of_ipv6_too() -> None:
+    crowd = Crowd(3, 1, networks("fd00::5"))
+    proxy, neighbour = (address_of((host, 1, 0, 0), crowd.trusted) for host in ("fd00::5", "fd00::6"))
+    assert crowd.enter(proxy) and crowd.enter(proxy)
+    assert crowd.enter(neighbour) and not crowd.enter(neighbour)

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from shared.errors import Refused
+from shared.runtime.crowd import networks
 from shared.runtime.rates import STRANGERS, Strangers
 
 PROXY, NEAR = ("10.0.0.7", 1), (ip_network("10.0.0.0/8"),)
@@ -63,6 +64,31 @@ def test_whose_request_it_is(peer: object, forwarded: str, same: bool) -> None:
     strangers = Strangers(1, NEAR, Clock())
     refused(strangers, PROXY, "203.0.113.9")
     assert (refused(strangers, peer, forwarded) == 0) is same
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "named"),
+    [
+        pytest.param("::1", "::1", "203.0.113.9", id="a proxy on this machine"),
+        pytest.param("fd00::5", "fd00::5", "203.0.113.9", id="one address of IPv6"),
+        pytest.param("fd00::/120", "fd00::7", "2001:db8::7", id="few addresses of IPv6"),
+        pytest.param("10.0.0.0/8", "::ffff:10.0.0.7", "203.0.113.9", id="IPv4 within IPv6"),
+        pytest.param("10.0.0.7", "10.0.0.7", "203.0.113.9:5555", id="named with its port"),
+        pytest.param("10.0.0.7", "10.0.0.7", '"[2001:db8::7]:5555"', id="IPv6 with its port"),
+        pytest.param("10.0.0.7, fd00::5", "10.0.0.7", "203.0.113.9, fd00::5", id="two proxies"),
+    ],
+)
+def test_people_behind_a_proxy_are_counted_one_by_one_however_it_is_told(trusted: str, peer: str, named: str) -> None:
+    strangers = Strangers(1, networks(trusted), Clock())
+    assert refused(strangers, (peer, 1), named) == 10
+    assert refused(strangers, (peer, 2), named.replace("5555", "6666")) == 0, "the same one"
+    assert refused(strangers, (peer, 3), "192.0.2.1") == 10, "another"
+
+
+def test_a_neighbour_of_a_proxy_is_none() -> None:
+    strangers = Strangers(1, networks("fd00::/120"), Clock())
+    refused(strangers, ("fd00::ffff", 1), "203.0.113.9")
+    assert refused(strangers, ("fd00::ffff", 1), "192.0.2.1") == 0
 
 
 def test_no_number_of_addresses_fills_the_memory() -> None:
