@@ -311,6 +311,20 @@ CASES: Mapping[str, Case] = {
 }
 
 MORE: Mapping[str, Case] = {
+    # With more processes than partitions one has none, for ever.
+    "DossierConsumerStalled": Case(
+        12,
+        {
+            'dossier_consumer_lag_records{service="audit",topic="a",instance="1"}': "5x12",
+            'dossier_consumer_last_success_timestamp_seconds{service="audit",instance="1"}': "60x12",
+            'dossier_consumer_last_success_timestamp_seconds{service="audit",instance="2"}': "0x12",
+        },
+        {
+            'dossier_consumer_lag_records{service="audit",topic="a",instance="1"}': "5x12",
+            'dossier_consumer_last_success_timestamp_seconds{service="audit",instance="1"}': "0+60x12",
+            'dossier_consumer_last_success_timestamp_seconds{service="audit",instance="2"}': "0x12",
+        },
+    ),
     "SyntheticDossierLate": Case(7, {"up": "1x7"}, {"dossier_synthetic_age_seconds": "1 _ _ _ 1 _ _ _"}),
     "DossierRestartLoop": Case(
         14,
