@@ -57,13 +57,15 @@ class FeeTold(Model):
 
 
 class NoticeTold(Model):
-    """What became of a notice; from `reason` on only of one that could not be delivered."""
+    """What became of a notice: `sent`; `delayed`, it is tried again; `cancelled`, it is not needed any more (both with
+    `reason`); or `undeliverable`, with all that follows here.
+    """
 
     notice: str
     label: str
     about: UUID
-    channel: str
-    outcome: Literal["sent", "undeliverable"]
+    channel: str | None
+    outcome: Literal["sent", "undeliverable", "delayed", "cancelled"]
     at: AwareDatetime
     reason: str | None = None
     why: str | None = None

@@ -246,7 +246,7 @@ def _owed_by_payment(event: Message[Event], money: Money) -> _Notice:
                 amount_vnd=body.amount_vnd, pay_url=body.pay_url, basis=money.basis, claim_unmet=money.claim_unmet
             )
         case paid.PaymentFailed() if not _told_lately(event, money):
-            asked = next((one.facts for one in money.owed if one.notice == "payment-due"), Facts())
+            asked = next((one.facts for one in reversed(money.owed) if one.notice == "payment-due"), Facts())
             return "payment-failed", Facts(at=event.at, amount_vnd=asked.amount_vnd, pay_url=asked.pay_url)
         case paid.FeePaid():
             return "payment-received", Facts(amount_vnd=body.amount_vnd, failed=money.failed)

@@ -8,6 +8,7 @@ from services.intake.answers import Overdue, Summary, Timeline, Unreached
 from services.intake.reaching import to_be_told
 from services.intake.timeline import summary, timeline
 from shared.events.base import Event
+from tests import controls
 from tests.deciders import INTAKE, LAW
 from tests.given import given
 from tests.unit.intake.test_intake_timeline import TABLE, Row, _hours_apart
@@ -22,3 +23,18 @@ def test_every_answer_is_as_the_reference_says(row: Row) -> None:
     unreached = {**summary(LAW, state), **to_be_told(state)}
     Unreached.model_validate({"dossiers": [unreached], "next": "cursor", "total": 1})
     Overdue.model_validate({"dossiers": [summary(LAW, state)], "next": None, "total": 1})
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        controls.notice_sent(), controls.notice_undeliverable(), controls.notice_undeliverable(text=None),
+        controls.notice_delayed(), controls.notice_cancelled(),
+    ],
+    ids=lambda notice: type(notice).__name__,
+)  # fmt: skip
+def test_whatever_became_of_a_notice_is_as_the_reference_says(notice: Event) -> None:
+    state = given(INTAKE, [controls.dossier_submitted(), notice]).state
+    Timeline.model_validate(timeline(LAW, state))
+    unreached = {**summary(LAW, state), **to_be_told(state)}
+    Unreached.model_validate({"dossiers": [unreached], "next": None, "total": 1})

@@ -146,6 +146,15 @@ def test_a_failed_attempt_is_told_with_the_page_on_which_to_pay() -> None:
     assert sending([*TOLD, of(A, payment_requested()), failed], B) == _owed("payment-failed", told, B, failed.at)
 
 
+def test_a_failed_attempt_is_told_with_the_page_of_the_request_that_stands() -> None:
+    newer = payment_requested(amount_vnd=FEE_VND + 1, pay_url=f"{PAY_URL}&r=2")
+    known = [*TOLD, of(A, payment_requested()), of(B, newer, 1), notice_sent(about=A), notice_sent(about=B)]
+    facts = Facts(at=AT + timedelta(minutes=2), amount_vnd=FEE_VND + 1, pay_url=f"{PAY_URL}&r=2")
+    assert sending([*known, of(C, payment_failed(), 2)], C) == _owed(
+        "payment-failed", facts, C, AT + timedelta(minutes=2)
+    )
+
+
 def test_attempts_that_fail_within_an_hour_make_one_mail_and_the_receipt_counts_them() -> None:
     asked = [*TOLD, of(A, payment_requested()), notice_sent(about=A), of(B, payment_failed()), notice_sent(about=B)]
     again = given(NOTIFICATION, asked).when(of(C, payment_failed(), 59)).then_nothing()
