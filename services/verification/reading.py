@@ -25,6 +25,10 @@ _DECLARED = re.compile(rb"""\s*<\?xml[^>]{1,100}?\sencoding\s*=\s*["']([A-Za-z][
 _BEFORE = "\ufeff \t\r\n"
 _FINAL = frozenset({"client", "sender", "versionmismatch", "mustunderstand", "dataencodingunknown"})
 """Faults of the request itself: the same request gets the same answer (SOAP 1.1, 4.4.1; SOAP 1.2, 5.4.6)."""
+_LETTING_IN = "auth"
+"""In a sub-code, such as `Client.Authentication` (SOAP 1.1, 4.4) or `FailedAuthentication` (WS-Security): not what we
+ask is wrong, but our secret or our clock, which can be mended.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +67,22 @@ def read(body: bytes, content_type: str) -> ET.Element:
 
 
 def fault(root: ET.Element) -> str | None:
-    """The code of a SOAP fault without its prefix, such as `Client.Data` or `Receiver`; None where there is none."""
+    """The code of a SOAP fault without its prefix and with its sub-code, such as `Client.Data` or `Receiver`; None
+    where there is none.
+    """
     found = next((element for element in root.iter() if _local(element) == "Fault"), None)
     if found is None:
         return None
-    return (_text(found, "faultcode") or _text(found, "Code", "Value")).rpartition(":")[2]
+    codes = (_text(found, "faultcode") or _text(found, "Code", "Value"), _text(found, "Code", "Subcode", "Value"))
+    return ".".join(code.rpartition(":")[2] for code in codes if code)
 
 
 def is_final(code: str) -> bool:
-    """Whether this fault says that the request itself is wrong, whatever sub-code stands behind the first dot."""
-    return code.partition(".")[0].casefold() in _FINAL
+    """Whether this fault says that the request itself is wrong, whatever sub-code stands behind the first dot, save
+    that we are not let in.
+    """
+    what, _, sub_code = code.casefold().partition(".")
+    return what in _FINAL and _LETTING_IN not in sub_code
 
 
 def person(root: ET.Element, id_number: str) -> Person | None:
@@ -106,7 +116,7 @@ def _born(citizen: ET.Element) -> Birth:
     day, year = (_text(citizen, "NgayThangNamSinh", part) for part in ("NgayThangNam", "Nam"))
     whole = next((child for child in citizen if _local(child) == "NgayThangNamSinh"), None)
     try:
-        return birth_in_digits(day or year or " ".join(_texts(whole)))
+        return birth_in_digits((day if day.strip("0") else year) or " ".join(_texts(whole)))
     except ValueError as wrong:
         raise Incomplete("a record without a proper birth date") from wrong
 

@@ -74,6 +74,9 @@ READABLE: dict[str, Answer] = {
     "a name in parts of another kind": saying(named("<HoTen>Mẫu Văn</HoTen><TenGoi>An</TenGoi>")),
     "a name in CDATA": saying(named("<![CDATA[Mẫu Văn An]]>")),
     "a comment in the record": saying(named("<!-- họ tên -->Mẫu Văn An")),
+    "a day of noughts beside the year": saying(
+        collection("<NgayThangNam>00000000</NgayThangNam><Nam>1999</Nam>")
+    ),
     "somebody else first": saying(
         RECORD.replace("<CongDan>", "<CongDan><SoDinhDanh>1</SoDinhDanh></CongDan><CongDan>", 1)
     ),
@@ -191,6 +194,23 @@ async def test_who_is_not_let_in_or_comes_too_early_is_not_refused_for_good(stat
     with pytest.raises(Transient, match=f"HTTP {status}"):
         await asked(saying(fault("soapenv:Client"), status=status))
     assert COUNTED == ["status"]
+
+
+NOT_LET_IN = (
+    fault("soapenv:Client.Authentication"), fault("S:Client.AuthenticationFailed", "S"), fault("Client.Unauthorized"),
+    fault("Client.Data.authorization"), fault12("env:Sender", "wsse:FailedAuthentication"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("body", NOT_LET_IN)
+async def test_who_is_not_let_in_by_a_fault_asks_again_for_the_secret_or_the_clock_can_be_mended(
+    body: str, status: int
+) -> None:
+    with pytest.raises(Transient) as wrong:
+        await asked(saying(body, status=status))
+    assert not wrong.value.well
+    assert COUNTED == ["fault"]
 
 
 @pytest.mark.parametrize(("born", "sent"), [("1999", "<dan:Nam>1999</dan:Nam>"), ("1999-05", "<dan:Nam>1999</dan:Nam>"),
