@@ -33,7 +33,7 @@ otherwise before it has read the answer.
 """
 UNREAD_S = 30.0
 """So long a client may leave an answer unread."""
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_NO_PLACE = b"retry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ class Connection(HttpToolsProtocol):
         self._address = address_of(transport.get_extra_info("peername"), self._keeper.crowd.trusted)
         self._inside = self._keeper.crowd.enter(self._address)
         if not self._inside:
-            self._keeper.refused(503)
-            transport.write(_BUSY)
+            status = 429 if self._keeper.crowd.has_its_share(self._address) else 503
+            self._keeper.refused(status)
+            transport.write(STATUS_LINE[status] + _NO_PLACE)
             transport.close()
             self._end_in(1)
             return

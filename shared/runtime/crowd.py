@@ -81,13 +81,17 @@ class Crowd:
 
     def enter(self, address: str) -> bool:
         """Take a place; False if there is none, even by sending a resting connection away."""
-        if self._count[address] >= self._each and not within(address, self.trusted) and not self._send_away(address):
+        if self.has_its_share(address) and not self._send_away(address):
             return False
         if self._taken >= self._places and not self._send_away_any():
             return False
         self._count[address] += 1
         self._taken += 1
         return True
+
+    def has_its_share(self, address: str) -> bool:
+        """Whether this address may have no more: that is no fault of ours, as it is where all places are taken."""
+        return self._count[address] >= self._each and not within(address, self.trusted)
 
     def leave(self, address: str) -> None:
         """Give the place back."""

@@ -55,12 +55,23 @@ async def test_who_has_a_request_under_way_is_not_sent_away() -> None:
 
 
 async def test_an_address_whose_connections_all_work_is_told_to_come_again() -> None:
-    async with desk(each=1) as server:
+    told: list[int] = []
+    async with desk(each=1, refused=told.append) as server:
         _, writer = await server.connected(HEAD + HALF, ATTACKER)
         await asyncio.wait_for(server.reading.wait(), PATIENCE_S)
         refused, _ = await server.connected(b"", ATTACKER)
-        assert (await rest_of(refused)).startswith(b"HTTP/1.1 503 ")
+        assert (await rest_of(refused)).startswith(b"HTTP/1.1 429 ")
         assert await is_served(server, OTHER)
+        assert told == [429], "it asks for too much: that must not be counted, and page somebody, as a fault of ours"
+        writer.close()
+
+
+async def test_a_door_whose_places_all_work_is_told_to_be_full() -> None:
+    async with desk(places=1) as server:
+        _, writer = await server.connected(HEAD + HALF, ATTACKER)
+        await asyncio.wait_for(server.reading.wait(), PATIENCE_S)
+        refused, _ = await server.connected(b"", OTHER)
+        assert (await rest_of(refused)).startswith(b"HTTP/1.1 503 ")
         writer.close()
 
 
