@@ -73,7 +73,11 @@ class Health:
             self.deaf_s += seconds
 
     def alive(self) -> dict[str, str]:
-        """Faults of this process itself; empty when it is alive. A missing dependency is not one of them."""
+        """Faults of this process itself; empty when it is alive. A missing dependency is not one of them, nor is what
+        ends in a drain, which has a time limit of its own.
+        """
+        if self.ending:
+            return {}
         faults = {name: "ended" for name, task in self.runtime.loops.items() if task.done()}
         consumer = self.runtime.consumer
         if consumer is not None and not consumer.alive:

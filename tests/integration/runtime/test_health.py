@@ -163,6 +163,15 @@ async def test_a_loop_that_has_ended_turns_livez_red(process: Runtime) -> None:
     assert await status(Health(process)) == 503
 
 
+async def test_loops_that_end_in_a_drain_do_not_turn_livez_red(process: Runtime) -> None:
+    health = Health(process)
+    process.loops["http"] = asyncio.create_task(asyncio.sleep(0))
+    await process.loops["http"]
+    health.ending = True
+    assert await status(health) == 200, "who restarts it then cuts off what is in hand"
+    assert await health.missing() == {"process": "is ending"}
+
+
 def _consumer(kind: type[KafkaConsumer], process: Runtime) -> KafkaConsumer:
     listener, settings = process.listener, process.settings
     return kind(NAME, process.broker, [TOPIC], listener.handle, listener.next_offsets, settings.data_dir)
