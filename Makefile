@@ -14,7 +14,7 @@ typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 CHAOS = $(call typed,SEED,seed) $(call typed,N,dossiers) $(call typed,KILLS,kills) $(call typed,REPLICAS,replicas) $(call typed,ONLY,only)
 
-.PHONY: help setup doctor demo run test up down test-compose bench bench-peers sabotage lint format types unit contract architecture alerts secured integration e2e bad-input kills chaos cluster lock clean
+.PHONY: help setup doctor demo run test test-fast up down test-compose bench bench-peers sabotage lint format types unit contract architecture alerts secured integration e2e bad-input kills chaos cluster lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ run: setup ## The same services, staying up, with their addresses printed
 
 test: setup ## Every floor: lint, types, unit, contract, architecture, alerts, secured, integration, e2e, bad-input, kills
 	@$(PY) -m tests.floors
+
+test-fast: setup ## What needs no server: lint, types, unit, contract, architecture; under a minute
+	@$(PY) -m tests.floors lint types unit contract architecture
 
 bench: setup ## How fast it is: every figure three times, on a quiet machine (about an hour); build/bench.md, .json, .svg
 	@$(PY) -m tests.bench $(BENCH)
