@@ -7,8 +7,8 @@ so. So is one whose program this machine lacks (`_PROGRAMS`); where CI is set, t
 Two run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: the longest first,
 and whoever has ended takes the next. The first one prints as it goes, each other what it said when it has ended.
 
-A floor that takes longer than `_SECONDS` is told to stop as by Ctrl-C, and ended with all that it started if it does
-not; the test that ran is named.
+A test that takes longer than `_SECONDS` ends its floor, however long that has run: it is told to stop as by Ctrl-C, and
+ended with all that it started if it does not; the test that ran is named.
 """
 
 import os
@@ -31,7 +31,8 @@ from shared.command import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 _PYTHON = sys.executable
-_SECONDS = 900
+_SECONDS = 600
+_LOOK_EVERY_S = 5.0
 _STOP_S = 30
 """So long may take what pytest does at Ctrl-C: end the fixtures, and write the results of the tests that have ended."""
 _LATE = 124
@@ -106,7 +107,7 @@ def _tests(floor: str, apart: bool) -> Outcome:
         return Outcome(floor, 0, int("CI" in os.environ), 0, 0.0, lacking)
     with tempfile.TemporaryDirectory() as scratch:
         results, running = Path(scratch) / "results.xml", Path(scratch) / "running"
-        status, seconds = _process(_pytest(folder, results, running), floor if apart else None)
+        status, seconds = _process(_pytest(folder, results, running), floor if apart else None, running)
         outcome = _outcome(floor, status, seconds, results)
         return _late(outcome, running) if status == _LATE else outcome
 
@@ -152,20 +153,35 @@ def _failures(suites: Sequence[ElementTree.Element]) -> Iterator[str]:
             yield f"{case.get('classname')}::{case.get('name')}\n{last}"
 
 
-def _process(command: Sequence[str], apart: str | None) -> tuple[int, float]:
-    """Exit status and seconds; what it prints goes on as it comes, or, for a floor `apart`, in one piece at its end."""
+def _process(command: Sequence[str], apart: str | None, running: Path | None = None) -> tuple[int, float]:
+    """Exit status and seconds; what it prints goes on as it comes, or, for a floor `apart`, in one piece at its end.
+    `running` is written anew whenever a test begins.
+    """
     begun = time.monotonic()
     out, err = (subprocess.PIPE, subprocess.STDOUT) if apart else (None, None)
     said: str | None
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=out, stderr=err) as process:  # noqa: S603
         try:
-            said, _ = process.communicate(timeout=_SECONDS)
+            said = _read(process, running)
             status = process.returncode
         except subprocess.TimeoutExpired:
             status, said = _LATE, _stop(process)
     if said:
         print(f"\n== {apart}\n{said}", end="", flush=True)
     return status, time.monotonic() - begun
+
+
+def _read(process: "subprocess.Popen[str]", running: Path | None) -> str | None:
+    """What a process says until it ends. Raises TimeoutExpired if it, or one test of it, takes over `_SECONDS`."""
+    begun = time.time()
+    while True:
+        last = running.stat().st_mtime if running is not None and running.exists() else begun
+        left = last + _SECONDS - time.time()
+        try:
+            return process.communicate(timeout=max(0.0, min(left, _LOOK_EVERY_S)))[0]
+        except subprocess.TimeoutExpired:
+            if left <= _LOOK_EVERY_S and (running is None or not running.exists() or running.stat().st_mtime == last):
+                raise
 
 
 def _stop(process: "subprocess.Popen[str]") -> str | None:

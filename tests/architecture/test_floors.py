@@ -41,7 +41,7 @@ def test_that_hangs():
     os.write(WRITE, b"x")
     threading.Event().wait()
 """
-HUNG = "test_some.py::test_that_hangs\n    was still running after 900 s"
+HUNG = "test_some.py::test_that_hangs\n    was still running after 600 s"
 
 
 BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$0" "$@"')
@@ -64,7 +64,7 @@ def stopped(folder: Path, hanging: str, *started: str) -> Outcome:
         floors._stop(process)
     assert select.select([read], [], [], 60) == ([read], [], []) and os.read(read, 1) == b"", "something lives on"
     os.close(read)
-    return floors._late(floors._outcome("some", floors._LATE, 900.0, results), running)
+    return floors._late(floors._outcome("some", floors._LATE, 600.0, results), running)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_test_that_does_not_end_is_named_with_those_that_had_failed_before(
     hanging: str, started: Sequence[str], tmp_path: Path
 ) -> None:
     outcome = stopped(tmp_path, hanging, *started)
-    assert (outcome.passed, outcome.failed, outcome.note) == (1, 2, "ended after 900 s")
+    assert (outcome.passed, outcome.failed, outcome.note) == (1, 2, "ended after 600 s")
     first, last = outcome.failures
     assert first.startswith("test_some::test_that_fails") and "on purpose" in first
     assert last == HUNG
@@ -95,7 +95,7 @@ def test_a_check_that_does_not_end_has_failed_and_says_why(tmp_path: Path, monke
     monkeypatch.setattr(floors, "_SECONDS", 0.2)
     monkeypatch.setattr(floors, "ROOT", tmp_path)
     outcome = floors._check("endless")("some", True)
-    assert (outcome.passed, outcome.failed, outcome.note) == (0, 1, "ended after 900 s")
+    assert (outcome.passed, outcome.failed, outcome.note) == (0, 1, "ended after 600 s")
 
 
 @pytest.mark.parametrize(("surroundings", "failed"), [({}, 0), ({"CI": "true"}, 1)])
