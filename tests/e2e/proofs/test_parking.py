@@ -21,7 +21,9 @@ from tests.e2e.proofs.play import SOON_S, Play
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MESSAGES = ["CitizenVerified", "FeeAssessed", "PaymentRequested"]
-"""What the desk hears of a dossier until somebody pays. Which of the two topics it hears first, nobody has promised."""
+"""What the desk hears of identity and fee until somebody pays. Which topic it hears first, nobody has promised; what it
+hears of notices comes besides, whenever a mail has gone.
+"""
 
 
 async def test_a_dossier_is_parked_and_redriven_in_order_while_all_others_go_on(play: Play) -> None:
@@ -35,6 +37,7 @@ async def test_a_dossier_is_parked_and_redriven_in_order_while_all_others_go_on(
         async with healed_after(play, desk, sick):
             await play.all_well([sound])
             dead, *waiting = await all_kept(desk, sick)
+            assert dead in MESSAGES, "a notice does not ail"
             assert sorted([dead, *waiting]) == sorted(MESSAGES)
             assert [one for one in [dead, *waiting] if one != "CitizenVerified"] == ["FeeAssessed", "PaymentRequested"]
             await told_to_everybody(play, sick, dead)
@@ -43,7 +46,8 @@ async def test_a_dossier_is_parked_and_redriven_in_order_while_all_others_go_on(
             assert (code, answer["handled"], answer["parked"]) == (1, 0, True), "the trouble is still there"
             await desk.execute(CURE)
             code, answer = await play.operate("intake", "deadletters", "redrive", sick.dossier_id)
-            assert (code, answer["handled"], answer["parked"]) == (0, len(MESSAGES), False)
+            assert (code, answer["parked"]) == (0, False)
+            assert answer["handled"] >= len(MESSAGES)
         await asyncio.gather(
             play.metric_is("intake", "dossier_parked_dossiers", 0),
             play.metric_is("intake", "dossier_dead_letters_open", 0),
@@ -85,13 +89,13 @@ async def healed_after(play: Play, desk: Any, sick: Played) -> AsyncIterator[Non
 
 
 async def all_kept(desk: Any, played: Played) -> list[str]:
-    """What of the dossier could not be handled, in the order in which it came, once everything has come."""
+    """What of MESSAGES could not be handled, in the order in which it came, once everything has come."""
 
     async def so_many() -> bool:
-        return len(await kept(desk, played)) == len(MESSAGES)
+        return set(await kept(desk, played)) >= set(MESSAGES)
 
     await until(so_many, seconds=SOON_S, what=f"{len(MESSAGES)} messages to be kept")
-    return await kept(desk, played)
+    return [each for each in await kept(desk, played) if not each.startswith("Notice")]
 
 
 async def kept(desk: Any, played: Played) -> list[str]:
@@ -123,9 +127,8 @@ async def told_to_everybody(play: Play, sick: Played, dead: str) -> None:
     assert await play.post(f"officer-{agency}", f"/v1/dossiers/{sick.dossier_id}/accept", {}) == (503, "DOS-INT-504")
     code, letters = await play.operate("intake", "deadletters", "list")
     assert code == 0
-    assert [(one["dossier_id"], one["reason"], one["waiting"]) for one in letters] == [
-        (sick.dossier_id, "rule-raised", len(MESSAGES) - 1)
-    ]
+    assert [(one["dossier_id"], one["reason"]) for one in letters] == [(sick.dossier_id, "rule-raised")]
+    assert letters[0]["waiting"] >= len(MESSAGES) - 1
     code, letter = await play.operate("intake", "deadletters", "show", letters[0]["id"])
     assert code == 0
     assert [class_name(text) for name, text in letter["headers"] if name == "ce_type"] == [dead]
