@@ -51,7 +51,8 @@ class MailTaken(Outcome):
 
 class MailRefused(Outcome):
     """The mail server has said a final no, or the address can no longer be opened. `applicant_version`: by which data
-    it was tried; `told`, `owed` and `recipient`: see SendMail; `text`: what is to be told otherwise.
+    it was tried; `told`, `owed` and `recipient`: see SendMail; `text`: what is to be told otherwise; `since` (UTC) when
+    the mailbox took nothing, if it was given up for that.
     """
 
     notice: said.NoticeKind
@@ -62,6 +63,7 @@ class MailRefused(Outcome):
     text: str | None = None
     owed: Owed | None = None
     recipient: Recipient | None = None
+    since: datetime | None = None
 
 
 class MailDeferred(MailRefused):
@@ -136,8 +138,10 @@ def on_corrected(state: State, event: Message[filed.ApplicantCorrected]) -> Deci
     return Decision(tasks=_next(state)) if resting or not was else NOTHING
 
 
-def _next(state: State, *over: UUID) -> tuple[Task, ...]:
-    """The task of what is to be sent next, if anything is, once `over` are out."""
+def _next(state: State, *over: UUID, since: datetime | None = None) -> tuple[Task, ...]:
+    """The task of what is to be sent next, if anything is, once `over` are out. `since`: the mailbox has taken nothing
+    for so long that it was given up, and is asked once more for each notice that waited, not for as long again.
+    """
     if state.recipient is None:
         return ()
     version = state.applicant_version
@@ -145,16 +149,16 @@ def _next(state: State, *over: UUID) -> tuple[Task, ...]:
     if not left:
         return ()
     told = state.notification.delayed.get(left[0].about) == version
-    kind = SEND if state.recipient.by_email else TELL_DESK
-    return (Task(kind, SendMail(about=left[0].about, applicant_version=version, told=told)),)
+    kind = TELL_DESK if not state.recipient.by_email else SEND if since is None else SEND_AGAIN
+    return (Task(kind, SendMail(about=left[0].about, applicant_version=version, since=since, told=told)),)
 
 
-def _behind(state: State, about: UUID) -> tuple[Task, ...]:
+def _behind(state: State, about: UUID, since: datetime | None = None) -> tuple[Task, ...]:
     """The task of what waits behind a notice that is over; none behind one that an earlier release has ordered, which
     has held up nobody: of two tasks of one notice at once each might send it.
     """
     known = (*state.intake.owed, *state.payment.owed)
-    return _next(state, about) if any(one.about == about and one.at is not None for one in known) else ()
+    return _next(state, about, since=since) if any(one.about == about and one.at is not None for one in known) else ()
 
 
 def _anew(state: State, body: MailRefused) -> tuple[Task, ...]:
@@ -204,7 +208,7 @@ def on_refused(state: State, outcome: Message[MailRefused]) -> Decision:
         notice=body.notice, about=body.about, channel="email", reason=body.reason, text=body.text,
         applicant_version=version or None,
     )  # fmt: skip
-    return Decision((lost,), _behind(state, body.about))
+    return Decision((lost,), _behind(state, body.about, body.since))
 
 
 def on_deferred(state: State, outcome: Message[MailDeferred]) -> Decision:

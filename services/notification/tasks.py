@@ -186,7 +186,8 @@ class Office:
         same = asked.applicant_version == recipient.applicant_version
         since = asked.since if asked.since is not None and same else at
         if at - since >= self.give_up:
-            return self._refused(asked, owed, recipient, "expired", no.code_class)
+            expired = self._refused(asked, owed, recipient, "expired", no.code_class)
+            return expired.model_copy(update={"since": since})
         self._count("deferred", no.code_class)
         first = no.reason in ("crowded", "no-answer") and asked.since is None
         quiet = first or no.reason == "crowded"

@@ -10,8 +10,17 @@ from uuid import UUID, uuid5
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notification.rules import MailDeferred, MailLeft, MailNeedless, MailRefused, MailTaken, SendMail, now
-from services.notification.state import State
+from services.notification.rules import (
+    SEND,
+    MailDeferred,
+    MailLeft,
+    MailNeedless,
+    MailRefused,
+    MailTaken,
+    SendMail,
+    now,
+)
+from services.notification.state import Facts, Owed, State
 from services.notification.waiting import waiting
 from shared.events import intake as filed
 from shared.events import notification as said
@@ -69,11 +78,16 @@ class Post:
             return found
         owed, to = found
         about = {"notice": owed.notice, "about": owed.about}
-        tried = {**about, "applicant_version": to.applicant_version, "told": asked.told}
+        tried = {
+            **about, "applicant_version": to.applicant_version, "told": asked.told,
+            "owed": asked.owed, "recipient": asked.recipient,
+        }  # fmt: skip
         if answer == "taken":
             return MailTaken(**about, locale=to.locale, message_id=f"<{owed.about}@e.vn>")
         if answer == "refused":
             return MailRefused(**tried, reason="smtp-550")
+        if answer == "given up":
+            return MailRefused(**tried, reason="expired", since=AT)
         return MailDeferred(**tried, reason="smtp-452", since=AT, again_at=AT, quiet=answer == "aside")
 
 
@@ -92,7 +106,7 @@ def stories(draw: st.DrawFn) -> list[object]:
     return story
 
 
-ATTEMPTS = st.tuples(st.integers(0, 3), st.sampled_from(["taken", "refused", "deferred", "aside"]))
+ATTEMPTS = st.tuples(st.integers(0, 3), st.sampled_from(["taken", "refused", "given up", "deferred", "aside"]))
 
 
 def _in_order(events: Sequence[Event]) -> list[Event]:
@@ -110,6 +124,28 @@ def _in_order(events: Sequence[Event]) -> list[Event]:
 @given(stories())
 def test_each_notice_ends_once_and_none_waits_for_ever(story: list[object]) -> None:
     post = Post()
+    _play(post, story)
+    _each_has_ended(post)
+
+
+OLD = tuple(
+    Owed(notice=notice, about=UUID(int=1000 + n), facts=Facts())
+    for n, notice in enumerate(("submission", "payment-due"))
+)
+
+
+@given(stories())
+def test_so_does_what_an_earlier_release_has_ordered(story: list[object]) -> None:
+    """It holds up nobody, and nobody it."""
+    kept = {"intake": {"recipient": controls.recipient()}, "payment": {"owed": OLD[1:]}}
+    post = Post(State.model_validate(kept))
+    own = [SendMail(owed=one, recipient=controls.recipient()) for one in OLD]
+    post.tasks = {UUID(int=2000 + n): Task(SEND, asked) for n, asked in enumerate(own)}
+    _play(post, [step for step in story if not isinstance(step, filed.DossierSubmitted)])
+    _each_has_ended(post, OLD)
+
+
+def _play(post: Post, story: Sequence[object]) -> None:
     for step in story:
         if isinstance(step, Event):
             post.take(step)
@@ -117,8 +153,11 @@ def test_each_notice_ends_once_and_none_waits_for_ever(story: list[object]) -> N
             post.run(*step)
     while post.tasks:
         post.run(0, "taken")
+
+
+def _each_has_ended(post: Post, besides: Sequence[Owed] = ()) -> None:
     assert waiting(post.state, post.state.applicant_version) == (), "nothing waits without a task"
-    owed = {one.about for one in (*post.state.intake.owed, *post.state.payment.owed)}
+    owed = {one.about for one in (*post.state.intake.owed, *post.state.payment.owed, *besides)}
     over = [event.about for event in post.told if isinstance(event, ENDINGS[:2])]
     assert len(over) == len(set(over)), "none is sent twice"
     lost = {event.about for event in post.told if isinstance(event, said.NoticeUndeliverable)}

@@ -233,6 +233,18 @@ def test_a_deferred_notice_holds_the_next_ones_of_its_dossier() -> None:
     held.when(of(B, result_issued(), 2)).then_nothing()
 
 
+def test_what_waits_behind_a_notice_that_is_given_up_is_not_tried_for_as_long_again() -> None:
+    known = given(NOTIFICATION, [SUBMITTED, of(A, supplement_requested(), 1), of(B, fee_paid(), 2)])
+    lost, too = ({"about": S}, {"about": A, "notice": "supplement"})
+    given_up = {"reason": "expired", "since": AT}
+    once = [Task(SEND_AGAIN, SendMail(about=about, applicant_version=1, since=AT)) for about in (A, B)]
+    behind = known.when(mail_refused(**lost, **given_up)).then(
+        notice_undeliverable(**lost, reason="expired"), tasks=once[:1]
+    )
+    behind.when(mail_refused(**too, **given_up)).then(notice_undeliverable(**too, reason="expired"), tasks=once[1:])
+    behind.when(mail_taken(**too)).then(notice_sent(**too), tasks=[mail(B)])
+
+
 def test_a_delay_is_told_once_and_not_at_all_while_nothing_was_tried() -> None:
     first = given(NOTIFICATION, [SUBMITTED])
     aside = first.when(mail_deferred(about=S, quiet=True)).then(tasks=[SEND_AGAIN])

@@ -177,7 +177,9 @@ async def test_a_mailbox_that_does_not_take_a_mail_is_asked_slower_and_slower_an
         waits.append(outcome.again_at - desk.at)
         desk.at = outcome.again_at
         outcome = await desk.send(again=True, since=outcome.since, told=True)
-    assert outcome == MailRefused(notice="submission", about=MESSAGE, reason="expired", applicant_version=1, told=True)
+    assert outcome == MailRefused(
+        notice="submission", about=MESSAGE, reason="expired", applicant_version=1, told=True, since=AT
+    )
     assert timedelta(seconds=45) <= waits[0] <= timedelta(seconds=75)
     assert max(waits) <= timedelta(seconds=LONGEST_S * 1.25)
     assert 25 <= len(waits) <= 60, "a few dozen attempts"
