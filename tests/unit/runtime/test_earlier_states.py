@@ -1,0 +1,54 @@
+"""States as the first release has stored them, in every status: each is read, decided on and shown today.
+
+`tests/data/states/first.json` is what it wrote, and is never written anew.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.intake.rules import limit, possible_steps
+from services.intake.timeline import timeline
+from shared.events.base import Event
+from tests import controls
+from tests.deciders import INTAKE, LAW, NOTIFICATION, PAYMENT, VERIFICATION
+from tests.given import Situation
+
+DECIDERS = {one.name: one for one in (INTAKE, PAYMENT, NOTIFICATION, VERIFICATION)}
+STORED: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parents[2] / "data/states/first.json").read_text(encoding="utf-8")
+)
+STATES = [(service, stage) for service, states in STORED.items() for stage in states]
+STATUSES = {
+    "registered": 1, "asked": 1, "paid": 1, "waived": 1, "supplement": 5, "supplied": 1, "refused": 3, "accepted": 2,
+    "started": 4, "returned": 10,
+}  # fmt: skip
+
+
+def stored(service: str, stage: str) -> Any:
+    """The state, read as the engine reads it."""
+    return type(DECIDERS[service].empty).model_validate_json(json.dumps(STORED[service][stage]))
+
+
+@pytest.mark.parametrize(("service", "stage"), STATES)
+def test_every_state_is_read_and_whatever_is_heard_next_is_decided(service: str, stage: str) -> None:
+    decider = DECIDERS[service]
+    situation = Situation(decider, stored(service, stage))
+    for event in (*controls.EVENTS, controls.payment_failed(), controls.applicant_corrected()):
+        if type(event) in decider.folds or type(event) in decider.rules:
+            assert isinstance(event, Event)
+            after = situation.when(event)
+            _ = after.decision
+            assert type(decider.empty).model_validate_json(after.state.model_dump_json()) == after.state
+
+
+@pytest.mark.parametrize(("stage", "status"), STATUSES.items())
+def test_the_desk_shows_every_dossier_where_it_stood(stage: str, status: int) -> None:
+    state = stored("intake", stage)
+    shown = timeline(LAW, state)
+    assert (shown["status"], shown["notices"]) == (status, [])
+    assert [step["event"] for step in shown["events"]][0] == "DossierSubmitted"
+    assert (limit(LAW, state) is None) == (status in (3, 5, 10) or stage == "asked")
+    assert "tell" not in possible_steps(state, controls.officer())
