@@ -21,6 +21,10 @@ TAIL = BATCH + 50
 was none. More than one batch: a stopped leader that wakes up late may have sent its last one once more, behind events
 that are further on.
 """
+FAR = 10 * TAIL
+"""So many at least are looked through where a further event may lie before what was found, for before an event lie at
+least all events before it. Not all: whoever once puts a million records there would keep the service from starting.
+"""
 
 NOWHERE: Mapping[int, int] = MappingProxyType({})
 
@@ -72,12 +76,19 @@ async def last_claims(
         consumer.assign(partitions)
         starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         upper = {tp: min(end, upto.get(tp.partition, end)) for tp, end in ends.items()}
+        far = {tp: max(starts[tp], end - FAR) for tp, end in upper.items()}
         last, back = dict[int, list[Claim]]((shard, []) for shard in shards), TAIL
-        while upper := {tp: end for tp, end in upper.items() if not last[tp.partition] and end > starts[tp]}:
+
+        def may_be_further(tp: TopicPartition, end: int) -> bool:
+            found = highest(last[tp.partition])
+            stop: int = max(far[tp], found) if found else starts[tp]
+            return end > stop
+
+        while upper := {tp: end for tp, end in upper.items() if may_be_further(tp, end)}:
             lower = {tp: max(starts[tp], end - back) for tp, end in upper.items()}
             claimed = partial(_claim, service=service, without=without)
             for tp, claims in (await _between(consumer, claimed, lower, upper)).items():
-                last[tp.partition] = claims
+                last[tp.partition] += claims
             upper, back = lower, back * 10
     return last
 

@@ -14,6 +14,7 @@ from deploy.local.ground import Ground
 from shared.errors import Misconfigured, Unavailable
 from shared.runtime.batch import Record
 from shared.runtime.decider import event_id
+from shared.runtime.ends import TAIL
 from shared.runtime.kafka import Broker
 from shared.runtime.operator import disown
 from shared.topics import topic_of
@@ -119,6 +120,20 @@ async def test_copies_by_the_hundred_hide_no_event_of_a_restored_store(ground: G
     await many(ground, stage)
     said = await events(stage)
     await guard(ground, stage).ready()
+    await restore(stage)
+    await guard(ground, stage).ready()
+    assert await events(stage) == said
+
+
+async def test_records_of_its_own_once_more_hide_no_event_of_a_restored_store(ground: Ground, stage: Stage) -> None:
+    await said_and_published(ground, stage, "before")
+    await back_up(stage)
+    once_more = await last(ground)
+    await said_and_published(ground, stage, "since")
+    await put(ground.bootstrap_servers, *[once_more] * (2 * TAIL))
+    said = await events(stage)
+    await guard(ground, stage).ready()
+    assert (await published(stage)) == (await ends(stage)), "nothing is to be published again"
     await restore(stage)
     await guard(ground, stage).ready()
     assert await events(stage) == said
