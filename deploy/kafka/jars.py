@@ -101,10 +101,12 @@ def _repository() -> Iterator[MavenContext]:
 
 
 def _trust_as_this_machine_does() -> None:
-    """`requests` knows only the authorities of its own package, not the one that an organisation's proxy signs with."""
+    """`requests` knows only the authorities of its own package, not the one that an organisation's proxy signs with.
+    They stand in where the machine has none: its folder for them may be there and empty.
+    """
     paths = ssl.get_default_verify_paths()
-    trusted = paths.cafile or paths.capath
-    if trusted is not None:
+    folder = paths.capath if paths.capath and any(Path(paths.capath).iterdir()) else None
+    if trusted := paths.cafile or folder:
         os.environ.setdefault("REQUESTS_CA_BUNDLE", trusted)
 
 

@@ -98,6 +98,21 @@ def test_what_is_pinned_holds_all_roots_and_is_what_was_fetched() -> None:
         assert hashlib.sha256((LIBS / jar.file).read_bytes()).hexdigest() == jar.sha256, jar
 
 
+@pytest.mark.parametrize("trusts", [True, False])
+def test_a_machine_that_trusts_nobody_leaves_the_package_its_own_authorities(
+    trusts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "certificates").mkdir()
+    if trusts:
+        (tmp_path / "certificates" / "0a775a30.0").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certificates"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")  # so that what is set is taken back after the test
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    fetch([], tmp_path / "libs")
+    assert os.environ.get("REQUESTS_CA_BUNDLE") == (str(tmp_path / "certificates") if trusts else None)
+
+
 def test_without_a_network_it_says_so_and_ends_with_1(tmp_path: Path) -> None:
     (tmp_path / ".config").mkdir()
     (tmp_path / ".config" / "jgo.conf").write_text("[repositories]\ncentral = http://127.0.0.1:9\n")
