@@ -65,5 +65,6 @@ def correct(body: type[BaseModel]) -> Operation:
 
 def act(name: str, body: type[BaseModel]) -> Operation:
     """An officer's act."""
-    more = {"accept": ("DOS-INT-011",), "request-supplement": ("DOS-INT-013",)}.get(name, ())
+    own = {"accept": ("DOS-INT-011",), "request-supplement": ("DOS-INT-013",), "tell": ("DOS-INT-016",)}
+    more = own.get(name, ())
     return Operation(f"An officer's act: {name}.", Summary, body=body, roles=OFFICERS, refused=(*STEP, *more))

@@ -1,10 +1,14 @@
 """What the desk answers is what its reference says."""
 
+import inspect
+import re
 from collections.abc import Sequence
 
 import pytest
 
+from services.intake import operations, rules
 from services.intake.answers import Overdue, Summary, Timeline, Unreached
+from services.intake.api import ACTS, CorrectionBody, SupplementBody
 from services.intake.reaching import to_be_told
 from services.intake.timeline import summary, timeline
 from shared.events.base import Event
@@ -38,3 +42,9 @@ def test_whatever_became_of_a_notice_is_as_the_reference_says(notice: Event) -> 
     Timeline.model_validate(timeline(LAW, state))
     unreached = {**summary(LAW, state), **to_be_told(state)}
     Unreached.model_validate({"dossiers": [unreached], "next": None, "total": 1})
+
+
+def test_every_refusal_of_a_rule_stands_in_the_reference() -> None:
+    told = {*operations.supply(SupplementBody).refused, *operations.correct(CorrectionBody).refused}
+    told |= {code for name, (body, _) in ACTS.items() for code in operations.act(name, body).refused}
+    assert set(re.findall(r'"(DOS-INT-[0-9]{3})"', inspect.getsource(rules))) <= told
