@@ -394,6 +394,15 @@ def test_an_alert_fires_when_it_should_and_is_silent_just_below(alert: str, tmp_
     assert "SUCCESS" in _promtool("test", "rules", str(file))
 
 
+def test_a_prometheus_that_has_only_just_begun_wakes_nobody(tmp_path: Path) -> None:
+    asked = {"expr": 'ALERTS{alertstate="firing"}', "eval_time": "1m", "exp_samples": []}
+    series = [{"series": _UP % service, "values": "_ 1"} for service in (*SERVICES, "watcher")]
+    file = tmp_path / "tests.yml"
+    tests = [{"interval": "1m", "input_series": series, "promql_expr_test": [asked]}]
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "5s", "tests": tests}))
+    assert "SUCCESS" in _promtool("test", "rules", str(file))
+
+
 def _test(alert: str, case: Case, fires: bool) -> dict[str, Any]:
     firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0'
     samples = [{"labels": "{}", "value": 1}] if fires else []
