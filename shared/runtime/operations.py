@@ -91,14 +91,19 @@ class Health:
 
     async def missing(self) -> dict[str, str]:
         """Dependencies without which nothing can be accepted, told within ANSWER_S. Where work comes in by another way
-        than Kafka, Kafka is not one: what is stored is published later. One that is ending accepts nothing either.
+        than Kafka, neither Kafka is one nor what is heard of it: what is stored is published later. A process that is
+        ending accepts nothing either.
         """
         if self.ending:
             return {"process": "is ending"}
         watch = self.runtime.watch
         silent = self.runtime.service.needs_kafka and not watch.answers
         kafka = {"kafka": watch.reason} if silent else {}
-        return {**kafka, **await self._store()} or self.alive()
+        return {**kafka, **await self._store()} or self._own_faults()
+
+    def _own_faults(self) -> dict[str, str]:
+        heard = self.runtime.service.needs_kafka
+        return {name: fault for name, fault in self.alive().items() if heard or name != "group"}
 
     async def _store(self) -> dict[str, str]:
         try:

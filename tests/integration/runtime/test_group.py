@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from shared.runtime.group import Group, owned
 from shared.runtime.kafka import Broker
 from shared.runtime.metrics import Metrics
 from shared.runtime.operations import STUCK_S, Health
-from shared.runtime.wiring import Runtime
+from shared.runtime.wiring import Runtime, wire
 from shared.topics import SHARDS, heard_by
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, Log
@@ -25,7 +26,7 @@ from tests.integration.runtime.membership import led_the_group
 from tests.integration.runtime.stage import NOWHERE, Stage
 from tests.integration.runtime.test_health import status
 from tests.integration.runtime.toy import NAME, dossiers
-from tests.integration.runtime.whole import runtime
+from tests.integration.runtime.whole import runtime, service, settings
 from tests.integration.runtime.wire import put, running, soon
 
 (ONE,) = dossiers(2, 1)
@@ -176,6 +177,17 @@ async def test_a_partition_that_nobody_hears_for_a_minute_turns_livez_and_readyz
         assert "group" in await health.missing()
         process.group.unowned = frozenset()
         assert await _later(health) == 200
+
+
+async def test_the_desk_takes_in_applications_though_it_hears_nobody(
+    ground: Ground, module_databases: Databases, stage: Stage
+) -> None:
+    desk = wire(replace(service(stage), needs_kafka=False), settings(ground, module_databases), stage.pool)
+    await desk.guard.ready()
+    health = Health(desk)
+    health.deaf_s = health.stuck_s + 1
+    assert health.alive().keys() == {"group"}
+    assert await health.missing() == {}
 
 
 async def test_partitions_that_change_hands_again_and_again_are_no_fault(
