@@ -28,8 +28,8 @@ _TAKE = """INSERT INTO rates AS r (client, tokens, granted, at)
     VALUES ($1, $3::float8 - least($4::int, floor($3::float8)), least($4::int, floor($3::float8)), clock_timestamp())
     ON CONFLICT (client) DO UPDATE SET (tokens, granted, at) = (
         SELECT full_ - given, given, clock_timestamp()
-        FROM (SELECT least($3, r.tokens + $2 * greatest(0, extract(epoch FROM clock_timestamp() - r.at))) AS full_),
-            LATERAL (SELECT least($4::int, floor(full_))::int AS given)
+        FROM (SELECT least($3, r.tokens + $2 * greatest(0, extract(epoch FROM clock_timestamp() - r.at))) AS full_) f,
+            LATERAL (SELECT least($4::int, floor(full_))::int AS given) g
     ) RETURNING granted, tokens"""
 
 
