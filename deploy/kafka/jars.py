@@ -75,6 +75,8 @@ def fetch(jars: Sequence[Jar], libs: Path) -> None:
         task = bar.add_task("Kafka's jars", total=len(jars))
         for _ in pool.map(lambda jar: _bring(context, jar, new / jar.file), jars):
             bar.advance(task)
+    if libs.is_symlink():
+        libs.unlink()
     shutil.rmtree(libs, ignore_errors=True)
     new.rename(libs)
 

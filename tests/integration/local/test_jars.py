@@ -63,6 +63,14 @@ def test_a_jar_comes_from_the_users_own_repository(libs: Path) -> None:
 
 
 @pytest.mark.usefixtures("repository")
+def test_a_link_to_somebody_elses_jars_is_replaced_and_theirs_stay(libs: Path) -> None:
+    (link := libs.with_name("link")).symlink_to(libs)
+    fetch([_jar(b"a jar")], link)
+    assert [file.name for file in link.iterdir()] == ["one-1.0.jar"]
+    assert [file.name for file in libs.iterdir()] == ["old.jar"]
+
+
+@pytest.mark.usefixtures("repository")
 def test_a_jar_that_is_not_the_pinned_one_is_named_and_nothing_is_changed(libs: Path) -> None:
     with pytest.raises(JarsError, match=r"vn\.made\.up:one:1\.0: what came is not what jars\.lock pins"):
         fetch([_jar(b"another jar")], libs)
