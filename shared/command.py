@@ -18,8 +18,9 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     After Ctrl-C that is 130, with a word. Where whoever read our standard output has gone, as `head` does, it is 141,
     without one: there is nobody to hear it.
     """
+    code: int | str | None
     try:
-        code = main()
+        code = _ended(main)
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -32,6 +33,14 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         # What is left in the buffer would fail once more, and aloud, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _ended(main: Callable[[], int]) -> int | str | None:
+    """What `main` returns, or ends with, as argparse does after `--help`."""
+    try:
+        return main()
+    except SystemExit as ended:
+        return ended.code
 
 
 def unread() -> bool:

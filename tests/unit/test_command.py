@@ -28,6 +28,7 @@ def main():
     os.write(write, b"x")
 run_command(main)
 """
+PARSED = "import argparse; from shared.command import run_command; run_command(argparse.ArgumentParser().parse_args)"
 CODE = "from shared.command import run_command; run_command(lambda: 7)"
 
 
@@ -47,7 +48,7 @@ def test_a_command_whose_reader_has_gone_ends_with_141_and_says_nothing(argument
         assert child.stderr is not None
         child.stdout.close()  # as `head -0` does
         assert child.stderr.read() == b""
-    assert child.returncode in ((0, 141) if "--help" in arguments else (141,))
+    assert child.returncode == 141
 
 
 def test_ctrl_c_ends_a_command_with_130_and_a_word() -> None:
@@ -67,7 +68,10 @@ def test_a_broken_pipe_of_another_kind_is_a_fault() -> None:
     assert child.returncode == 1
 
 
-def test_the_code_is_what_main_returns() -> None:
-    with begun("-c", CODE) as child:
-        pass
-    assert child.returncode == 7
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["-c", CODE], 7), (["-c", PARSED, "--help"], 0), (["-c", PARSED, "--no-such"], 2)]
+)
+def test_the_code_is_what_main_returns_or_ends_with(arguments: Sequence[str], code: int) -> None:
+    with begun(*arguments) as child:
+        child.communicate()
+    assert child.returncode == code
