@@ -6,8 +6,9 @@ notice comes after the event that it is about, whichever notice had to go before
 as the clocks say.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -31,6 +32,10 @@ _TASKS = 8
 """As many as one message orders at most. Of several events that it causes the first alone is looked for: the others
 come after it in their writer's own order.
 """
+
+
+_KEPT = 4096
+"""Events whose answers' ids are kept, 2 kB each: of one that is told again and again they are derived once."""
 
 
 class Told(Protocol):
@@ -92,10 +97,11 @@ def _answered(told: Mapping[str, Sequence[T]]) -> dict[UUID | None, Place]:
         for writer, events in told.items()
         for n, one in enumerate(events)
         if one.id is not None
-        for answer in _answers(one.id, [other for other in told if other != writer and told[other]])
+        for answer in _answers(one.id, tuple(other for other in told if other != writer and told[other]))
     }
 
 
-def _answers(cause: UUID, writers: Iterable[str]) -> Iterator[UUID]:
+@lru_cache(_KEPT)
+def _answers(cause: UUID, writers: tuple[str, ...]) -> tuple[UUID, ...]:
     messages = (cause, *(task_id(cause, n) for n in range(1, _TASKS + 1)))
-    return (event_id(one, writer, 1) for one in messages for writer in writers)
+    return tuple(event_id(one, writer, 1) for one in messages for writer in writers)
