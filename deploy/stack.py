@@ -235,6 +235,7 @@ class Stack:
             "SMTP_PORT": str(self.outside.smtp_port),
             # A demonstration and a measurement are many people behind one client.
             "CLIENT_RATE": "100000",
+            "STRANGER_RATE": "100000",
             **self.settings,
         }
 

@@ -11,7 +11,7 @@ from starlette.types import Scope as AsgiScope
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, headers (names in small letters) and content of an answer."""
+    """Status, headers (names in small letters) and content of an answer, read if it is JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,4 +41,6 @@ async def ask(
     await app(scope, receive or at_once, send)
     told = {name.decode(): value.decode() for name, value in said[0]["headers"]}
     content = b"".join(message.get("body", b"") for message in said[1:])
-    return Answer(said[0]["status"], told, orjson.loads(content) if content else None)
+    return Answer(
+        said[0]["status"], told, orjson.loads(content) if "json" in told.get("content-type", "") else content or None
+    )

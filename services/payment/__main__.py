@@ -10,7 +10,6 @@ from services.payment.state import EVOLVES, State
 from services.payment.tasks import kinds
 from shared.command import run_command
 from shared.law.loader import shipped_catalogue
-from shared.runtime.callers import strangers
 from shared.runtime.cli import main
 from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider
@@ -35,9 +34,7 @@ def service() -> Service:
             awaits_money=True,
         ),
         tasks=lambda resources: kinds(law, resources.keys, _platform(resources)),
-        api=lambda resources: router(
-            resources.door, resources.metrics, _platform(resources), strangers(resources.settings)
-        ),
+        api=lambda resources: router(resources.door, resources.metrics, _platform(resources)),
         hears_keys=True,
     )
 

@@ -12,12 +12,11 @@ from services.payment.rules import ReportPayment
 from shared.errors import Refused, Unavailable
 from shared.events.base import Model
 from shared.runtime.batch import Request as Asked
-from shared.runtime.callers import count_stranger
 from shared.runtime.http import Door, json_response
 from shared.runtime.metrics import Metrics
 from shared.runtime.observed import DirectRoute
 from shared.runtime.openapi import Operation
-from shared.runtime.rates import Strangers
+from shared.runtime.rates import vouch
 
 log = structlog.get_logger(__name__)
 
@@ -52,25 +51,23 @@ class BankDoor:
     in `dossier_bank_reports_refused_total` (F6).
     """
 
-    def __init__(self, door: Door, metrics: Metrics, platform: PaymentPlatform, strangers: Strangers) -> None:
+    def __init__(self, door: Door, metrics: Metrics, platform: PaymentPlatform) -> None:
         self.door = door
         self.metrics = metrics
         self.platform = platform
-        self.strangers = strangers
         for code in _MESSAGES:
             metrics.bank_reports.labels(code)
 
     async def ipn(self, request: Request) -> Response:
-        """One callback. 200 with a RspCode in every foreseen case; the bank repeats what is not 00 or 02. Raises
-        Refused DOS-INT-429 for one address with too many whose signature is wrong.
-        """
+        """One callback. 200 with a RspCode in every foreseen case; the bank repeats what is not 00 or 02."""
         try:
             report = self.platform.report(request.scope["query_string"].decode(errors="replace"))
         except BadSignature:
-            count_stranger(self.strangers, request)
             return self._refuse(BAD_HASH, "signature")
         except BadCallback as bad:
+            vouch(request)
             return self._refuse(UNKNOWN, "malformed", parameter=bad.parameter, reference=bad.reference)
+        vouch(request)
         return await self._commit(request, report)
 
     async def _commit(self, request: Request, report: ReportPayment) -> Response:
@@ -143,9 +140,9 @@ IPN = Operation(
 )
 
 
-def router(door: Door, metrics: Metrics, platform: PaymentPlatform, strangers: Strangers) -> APIRouter:
+def router(door: Door, metrics: Metrics, platform: PaymentPlatform) -> APIRouter:
     """The bank's route."""
-    bank = BankDoor(door, metrics, platform, strangers)
+    bank = BankDoor(door, metrics, platform)
     routes = APIRouter(prefix="/v1/payments/vnpay", tags=["bank"], route_class=DirectRoute)
     routes.add_api_route("/ipn", bank.ipn, methods=["GET"], response_class=Response, openapi_extra=IPN.extra())
     return routes

@@ -1,4 +1,4 @@
-"""Who asks at a door, and how often they may: clients by their token and rate, everybody else by address."""
+"""Who asks at a door, and how often they may: clients by token and rate; `observed` counts all others by address."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from fastapi import Request
 from shared.errors import Refused
 from shared.runtime.crowd import networks
 from shared.runtime.http import Client, Clients
-from shared.runtime.rates import Rates, Strangers
+from shared.runtime.rates import Rates, Strangers, vouch
 from shared.runtime.service import Resources
 from shared.runtime.settings import DoorSettings
 
@@ -18,18 +18,14 @@ class Callers:
 
     clients: Clients
     rates: Rates
-    strangers: Strangers
     rate: float
 
     async def admit(self, request: Request, *roles: str) -> Client:
         """Who is calling, counted. Raises Refused: DOS-SEC-001 for no or a wrong token, DOS-SEC-003 for a wrong role,
         DOS-INT-429 for one request too many; Unavailable if the database does not answer.
         """
-        try:
-            client = self.clients.identify(request)
-        except Refused:
-            count_stranger(self.strangers, request)
-            raise
+        client = self.clients.identify(request)
+        vouch(request)
         await self.rates.take(client.name, client.rate or self.rate)
         if roles and client.role not in roles:
             raise Refused("DOS-SEC-003")
@@ -39,14 +35,9 @@ class Callers:
 def callers(resources: Resources) -> Callers:
     """Those of a service that lets clients in."""
     settings = resources.settings
-    return Callers(settings.clients(), Rates(resources.pool), strangers(settings), settings.client_rate)
+    return Callers(settings.clients(), Rates(resources.pool), settings.client_rate)
 
 
 def strangers(settings: DoorSettings) -> Strangers:
     """Those who come to a door with nothing to show."""
     return Strangers(settings.stranger_rate, networks(settings.trusted_proxies))
-
-
-def count_stranger(strangers: Strangers, request: Request) -> None:
-    """Count a request that nobody vouches for. Raises Refused DOS-INT-429 for one too many of its address."""
-    strangers.count(request.scope.get("client"), ",".join(request.headers.getlist("x-forwarded-for")))

@@ -39,11 +39,12 @@ _NO_PLACE = b"retry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 @dataclass(frozen=True)
 class Doorkeeper:
     """What the connections of one door share. `refused` is told the status of each request that was refused before
-    anybody looked at it.
+    anybody looked at it; `count` counts such a one (peer, X-Forwarded-For) and raises Refused for one too many.
     """
 
     crowd: Crowd
     refused: Callable[[int], None]
+    count: Callable[[object, str], None] = lambda peer, forwarded: None
 
 
 class Connection(HttpToolsProtocol):
@@ -247,13 +248,22 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
             return
         trace_id = uuid4().hex
-        answer = problem(Refused(self._wrong), trace_id, "vi")
+        answer = problem(self._counted(), trace_id, "vi")
         answer.headers["x-request-id"] = trace_id
         self._keeper.refused(answer.status_code)
         fields = b"".join(b"%s: %s\r\n" % field for field in answer.raw_headers)
         head = STATUS_LINE[answer.status_code] + fields + b"connection: close\r\n\r\n"
         self.transport.write(head + bytes(answer.body))
         self._linger()
+
+    def _counted(self) -> Refused:
+        """What is told of a request that was not understood, of which there may be too many."""
+        forwarded = b",".join(value for name, value in self.headers or () if name == b"x-forwarded-for")
+        try:
+            self._keeper.count(self.client, forwarded.decode("latin-1"))
+        except Refused as fast:
+            return fast
+        return Refused(self._wrong)
 
     def _linger(self) -> None:
         self._thrown_away = 0

@@ -1,4 +1,5 @@
-"""Around every route of a process: a request id, metrics, and a problem for whatever goes wrong.
+"""Around every route of a process: a request id, metrics, a problem for whatever goes wrong; and at a door, whatever
+nobody has vouched for by the time it is answered is counted as a stranger's.
 
 Plain ASGI and no `BaseHTTPMiddleware`, which runs each request in a task of its own behind two queues: half of what a
 request to the desk cost.
@@ -24,6 +25,7 @@ from shared.errors import DossierError, Fault, KekNotHere, KeyDestroyed, KeyNotH
 from shared.runtime.ending import trace_only
 from shared.runtime.http import problem
 from shared.runtime.metrics import Metrics
+from shared.runtime.rates import Strangers, is_vouched_for
 from shared.wording import language_of
 
 log = structlog.get_logger(__name__)
@@ -36,9 +38,11 @@ GONE = 499
 """Status, for the metric only, of a request whose client went away in the middle of its body; nginx's number."""
 
 
-def install(app: FastAPI, metrics: Metrics) -> None:
-    """Request ids, metrics and problems for every route of `app`."""
-    app.add_middleware(_Observed, metrics=metrics)
+def install(app: FastAPI, metrics: Metrics, strangers: Strangers | None = None) -> None:
+    """Request ids, metrics and problems for every route of `app`, and whatever else is asked of it; `strangers` are
+    counted at a door, and told 429 in the place of whatever they would be answered.
+    """
+    app.add_middleware(_Observed, metrics=metrics, strangers=strangers)
     for failure in (DossierError, HTTPException, RequestValidationError):
         app.add_exception_handler(failure, _handler)
 
@@ -79,36 +83,68 @@ def head_faults(scope: Scope) -> list[Fault]:
 class _Observed:
     app: ASGIApp
     metrics: Metrics
+    strangers: Strangers | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        trace_id, began, status = uuid4().hex, time.perf_counter(), 0
+        trace_id, began = uuid4().hex, time.perf_counter()
         scope.setdefault("state", {}).update(trace_id=trace_id, about={})
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=trace_id)
-
-        async def named(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"].append((b"x-request-id", trace_id.encode()))
-            await send(message)
-
+        answer = _Answer(Request(scope), receive, send, self.strangers)
         try:
             if faults := head_faults(scope):
                 raise Refused("DOS-INT-400", sorted(faults))
-            await self.app(scope, receive, named)
+            await self.app(scope, receive, answer)
         except ClientDisconnect:
-            await Response(status_code=GONE)(scope, receive, named)  # read by nobody
+            await Response(status_code=GONE)(scope, receive, answer)  # read by nobody
         except Exception as error:
-            if status:
+            if answer.status:
                 raise  # half an answer is out: the server cuts the connection
-            await _answer_to(error, Request(scope))(scope, receive, named)
+            await _answer_to(error, Request(scope))(scope, receive, answer)
         route = getattr(scope.get("route"), "path", "unknown")
-        self.metrics.http_requests.labels(route, scope["method"], status).inc()
+        self.metrics.http_requests.labels(route, scope["method"], answer.status).inc()
         self.metrics.http_seconds.labels(route).observe(time.perf_counter() - began)
+
+
+@dataclass
+class _Answer:
+    """Where an answer goes out: it gets the request's id; a stranger who asks for too much is sent another one."""
+
+    request: Request
+    receive: Receive
+    send: Send
+    strangers: Strangers | None
+    status: int = 0
+    _instead: bool = False
+
+    async def __call__(self, message: Message) -> None:
+        if self._instead:
+            return
+        fast = self._too_fast() if message["type"] == "http.response.start" else None
+        if fast is None:
+            await self._named(message)
+        else:
+            self._instead = True
+            await _answer_to(fast, self.request)(self.request.scope, self.receive, self._named)
+
+    def _too_fast(self) -> Refused | None:
+        if self.strangers is None or is_vouched_for(self.request):
+            return None
+        try:
+            forwarded = ",".join(self.request.headers.getlist("x-forwarded-for"))
+            self.strangers.count(self.request.scope.get("client"), forwarded)
+        except Refused as fast:
+            return fast
+        return None
+
+    async def _named(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"].append((b"x-request-id", self.request.state.trace_id.encode()))
+        await self.send(message)
 
 
 async def _handler(request: Request, error: Exception) -> Response:

@@ -18,8 +18,8 @@ from fastapi import APIRouter, FastAPI
 
 from shared.errors import Misconfigured
 from shared.runtime import crash
+from shared.runtime.callers import strangers
 from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.crowd import networks
 from shared.runtime.ending import EX_SOFTWARE, trace_only
 from shared.runtime.garbage import spare_the_collector
 from shared.runtime.gauges import Gauges
@@ -28,6 +28,7 @@ from shared.runtime.kafka import STOP_S
 from shared.runtime.observed import install
 from shared.runtime.openapi import publish
 from shared.runtime.operations import Health, operations_router
+from shared.runtime.rates import Strangers
 from shared.runtime.server import Server, http_server, listening
 from shared.runtime.service import Service
 from shared.runtime.settings import DoorSettings, Settings
@@ -42,10 +43,10 @@ PROBERS = 64
 """Connections to the probes' port at once."""
 
 
-def application(runtime: Runtime, routes: APIRouter) -> FastAPI:
-    """The door: what the service lets people or machines do."""
+def application(runtime: Runtime, routes: APIRouter, counted: Strangers) -> FastAPI:
+    """The door: what the service lets people or machines do. What nobody vouches for is counted as a stranger's."""
     app = FastAPI(title=f"dossier {runtime.service.name}", openapi_url=None, redirect_slashes=False)
-    install(app, runtime.metrics)
+    install(app, runtime.metrics, counted)
     # Not include_router: what it includes is looked up at every request.
     app.router.routes += routes.routes
     publish(app)
@@ -131,11 +132,12 @@ def _door(runtime: Runtime) -> Mapping[str, _Listener]:
     settings, api = runtime.settings, runtime.service.api
     if api is None or not isinstance(settings, DoorSettings):
         return {}
-    host, port = settings.http_host, settings.http_port
+    host, port, counted = settings.http_host, settings.http_port, strangers(settings)
     # The other half of the time to drain is for all that comes after the last request.
     server = http_server(
-        application(runtime, api(runtime.resources)), host, port, int(settings.drain_s / 2), settings.http_idle_s,
-        settings.http_connections, trusted=networks(settings.trusted_proxies), refused=partial(_refused, runtime),
+        application(runtime, api(runtime.resources), counted), host, port, int(settings.drain_s / 2),
+        settings.http_idle_s, settings.http_connections, trusted=counted.trusted, refused=partial(_refused, runtime),
+        count=counted.count,
     )  # fmt: skip
     return {"http": _Listener(server, listening(host, port))}
 

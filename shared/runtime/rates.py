@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import asyncpg
+from starlette.requests import Request
 
 from shared.errors import Refused, Unavailable
 from shared.runtime.crowd import Network, address_of, within
@@ -93,8 +94,9 @@ class Rates:
 
 @dataclass
 class Strangers:
-    """The buckets of addresses that send requests without a client's token or signature: `rate` a second, ten seconds'
-    worth at once. Behind `trusted` proxies the address is the last one of `X-Forwarded-For` that is none of theirs.
+    """The buckets of addresses that send requests which no client's token or signature vouches for: `rate` a second,
+    ten seconds' worth at once. Behind `trusted` proxies the address is the last one of `X-Forwarded-For` that is none
+    of theirs.
     """
 
     rate: float
@@ -120,3 +122,13 @@ class Strangers:
                 break
             address = address_of(named.strip(), self.trusted)
         return address
+
+
+def vouch(request: Request) -> None:
+    """Whose request this is, we know: it is not counted as a stranger's."""
+    request.state.vouched = True
+
+
+def is_vouched_for(request: Request) -> bool:
+    """Whether somebody has said so by now."""
+    return getattr(request.state, "vouched", False)

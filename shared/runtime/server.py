@@ -48,12 +48,14 @@ def http_server(
     places: int = PLACES,
     trusted: tuple[Network, ...] = (),
     refused: Callable[[int], None] = lambda status: None,
+    count: Callable[[object, str], None] = lambda peer, forwarded: None,
 ) -> Server:
     """A server for `app`. Told to stop, it takes nothing new and finishes what is in hand; what is not finished after
     `drain_s` seconds (at least 1) it cuts off. From one address it takes `each` connections, save from `trusted`
-    networks, and `places` in all; `refused` is told the status of a request that is refused by its head alone.
+    networks, and `places` in all; `refused` is told the status of a request that is refused by its head alone, and
+    `count` counts it (peer, X-Forwarded-For) and raises Refused for one too many.
     """
-    keeper = Doorkeeper(Crowd(room(places), each, trusted), refused)
+    keeper = Doorkeeper(Crowd(room(places), each, trusted), refused, count)
     config = uvicorn.Config(
         app, host, port, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
         http=partial(Connection, keeper),  # type: ignore[arg-type]  # whatever makes a protocol

@@ -20,7 +20,6 @@ from services.payment.gateways import Vnpay
 from services.payment.rules import OpenPayment, ReportPayment
 from services.payment.tasks import kinds
 from shared.law.loader import shipped_catalogue
-from shared.runtime.callers import strangers
 from shared.runtime.cli import main
 from shared.runtime.service import Resources, Service
 from shared.runtime.tasks import TaskKind
@@ -53,7 +52,7 @@ class PayingAtOnce:
     async def _pay(self, url: str) -> None:
         asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         query = paid(asked, self.rules.secret)
-        door = BankDoor(self.resources.door, self.resources.metrics, self, strangers(self.resources.settings))
+        door = BankDoor(self.resources.door, self.resources.metrics, self)
         wait = FIRST_S
         while True:
             await asyncio.sleep(wait)

@@ -7,6 +7,8 @@ from itertools import chain, repeat
 
 import pytest
 
+from shared.runtime.crowd import networks
+from shared.runtime.rates import Strangers
 from tests.integration.runtime.desk import HALF, HEAD, PATIENCE_S, REST, Desk, desk, rest_of
 
 LINE = b"POST / HTTP/1.1\r\n"
@@ -59,6 +61,26 @@ async def test_a_head_beyond_the_limits_is_told_so_and_the_client_can_read_it(na
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert b"\r\ncontent-type: application/problem+json" in head and b"\r\nconnection: close" in head
     assert (json.loads(body)["status"], json.loads(body)["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("name", HEADS)
+async def test_a_head_that_nobody_understands_counts_for_its_address(name: str) -> None:
+    pieces, (status, code) = HEADS[name]
+    told: list[int] = []
+    strangers = Strangers(0.2, networks("127.0.0.1"), clock=lambda: 0.0)
+    async with desk(count=strangers.count, refused=told.append) as server:
+        answers = [(await sent(server, pieces())).partition(b"\r\n\r\n") for _ in range(3)]
+    assert [json.loads(body)["code"] for *_, body in answers] == [code, code, "DOS-INT-429"]
+    assert b"\r\nretry-after: 5\r\n" in answers[-1][0]
+    assert told == [status, status, 429]
+
+
+async def test_whom_a_proxy_names_in_a_head_that_nobody_understands_is_who_has_asked() -> None:
+    strangers = Strangers(0.1, networks("127.0.0.1"), clock=lambda: 0.0)
+    head = LINE + HOST + b"x-forwarded-for: 192.0.2.%d\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"
+    async with desk(count=strangers.count) as server:
+        answers = [await sent(server, iter([head % host])) for host in (1, 2, 1)]
+    assert [answer[:13] for answer in answers] == [b"HTTP/1.1 400 ", b"HTTP/1.1 400 ", b"HTTP/1.1 429 "]
 
 
 @pytest.mark.parametrize(("size", "answer"), [(64 * 1024, b"HTTP/1.1 200 "), (64 * 1024 + 1, b"HTTP/1.1 431 ")])

@@ -18,7 +18,6 @@ from shared.runtime.decider import Message
 from shared.runtime.http import Door
 from shared.runtime.metrics import Metrics
 from shared.runtime.observed import install
-from shared.runtime.rates import Strangers
 from tests.asgi import ask
 from tests.controls import (
     DOSSIER,
@@ -81,9 +80,7 @@ class Bank:
         self.metrics = Metrics("payment")
         self.app = FastAPI()
         install(self.app, self.metrics)
-        self.app.include_router(
-            router(Door(Batcher(self.books.handle), b"k"), self.metrics, PLATFORM, Strangers(100.0))
-        )
+        self.app.include_router(router(Door(Batcher(self.books.handle), b"k"), self.metrics, PLATFORM))
         assert self.answered() == dict.fromkeys(CODES, 0), "each is there before the first, whose coming is seen so"
 
     async def call(self, query: Mapping[str, str], before: str = "") -> str:

@@ -22,14 +22,12 @@ from shared.runtime.http import Clients
 from shared.runtime.metrics import Metrics
 from shared.runtime.observed import install
 from shared.runtime.openapi import publish
-from shared.runtime.rates import Strangers
 from shared.runtime.sealing import Kek, Keks
 from tests.asgi import ask
 from tests.deciders import LAW
 
 SETTINGS = SimpleNamespace(
-    kek=lambda: Keks([Kek(bytes(32), "kek-1")]), clients=lambda: Clients([]), client_rate=1.0, stranger_rate=1.0,
-    trusted_proxies="",
+    kek=lambda: Keks([Kek(bytes(32), "kek-1")]), clients=lambda: Clients([]), client_rate=1.0,
 )  # fmt: skip
 RESOURCES: Any = SimpleNamespace(settings=SETTINGS, door=None, pool=None, readable=lambda: None, metrics=None)
 
@@ -39,7 +37,7 @@ def door(service: str) -> FastAPI:
     app = FastAPI(title=f"dossier {service}", openapi_url=None, redirect_slashes=False)
     install(app, Metrics(service))
     nobody: Any = None
-    made = desk(RESOURCES, LAW) if service == "intake" else bank(nobody, Metrics(service), nobody, Strangers(1))
+    made = desk(RESOURCES, LAW) if service == "intake" else bank(nobody, Metrics(service), nobody)
     app.router.routes += made.routes
     publish(app)
     return app
