@@ -3,8 +3,9 @@
 import re
 import resource
 from collections import Counter
-from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_address, ip_network
+from typing import TypeVar
 
 PLACES = 2000
 """Connections at once to one door; fewer where the process may not open so many files."""
@@ -12,6 +13,22 @@ SPARE_FILES = 256
 """Files that are not for connections at the door: database, brokers, probes, logs."""
 
 Network = IPv4Network | IPv6Network
+
+
+_OWN = [
+    ip_network(one)
+    for one in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "fc00::/7", "fe80::/10",
+    )
+]  # fmt: skip
+"""Networks in which nobody comes from outside (RFC 1918, 4193, 6598; loopback, link)."""
+_MAPPED, _TRANSLATED = IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96")
+"""Where IPv6 spells addresses of IPv4: as sockets tell them (RFC 4291, 2.5.5.2), and behind a translator (RFC 6052)."""
+_WIDEST = {4: 12, 6: 28}
+"""The shortest prefix that a list of proxies may have outside of `_OWN`: the widest of the large networks that carry
+others' traffic have 13 and 29.
+"""
 
 
 def room(wanted: int) -> int:
@@ -27,6 +44,40 @@ def room(wanted: int) -> int:
 def networks(told: str) -> tuple[Network, ...]:
     """The networks and addresses of a list by commas. Raises ValueError."""
     return tuple(ip_network(one.strip()) for one in told.split(",") if one.strip())
+
+
+def proxies(told: str) -> tuple[Network, ...]:
+    """The networks of a list of our own reverse proxies. Raises ValueError also for what is so wide, however the list
+    spells it, that strangers are among them, each of whom could name whatever address he likes.
+    """
+    listed = networks(told)
+    together: list[Network] = [*_together(listed, IPv4Network), *_together(listed, IPv6Network)]
+    for one in together:
+        if _holds_strangers(one):
+            raise ValueError(
+                f"{one} holds strangers, who could then name whatever address they like in X-Forwarded-For"
+            )
+        if _lies_in(one, _MAPPED):
+            raise ValueError(f"{one}: what IPv6 spells so is an address of IPv4, and is to be told as that")
+    return listed
+
+
+N = TypeVar("N", IPv4Network, IPv6Network)
+
+
+def _together(listed: tuple[Network, ...], kind: type[N]) -> Iterator[N]:
+    return collapse_addresses([one for one in listed if isinstance(one, kind)])
+
+
+def _holds_strangers(one: Network) -> bool:
+    if any(_lies_in(one, own) for own in _OWN):
+        return False
+    length = one.prefixlen - (_TRANSLATED.prefixlen if _lies_in(one, _TRANSLATED) else 0)
+    return length < _WIDEST[4 if length < one.prefixlen else one.version]
+
+
+def _lies_in(one: Network, other: Network) -> bool:
+    return type(one) is type(other) and one.subnet_of(other)  # type: ignore[arg-type]  # of the same version
 
 
 def address_of(peer: object, trusted: tuple[Network, ...] = ()) -> str:

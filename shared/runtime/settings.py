@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.errors import Misconfigured
 from shared.forms import form_faults
 from shared.runtime.crash import POINTS
-from shared.runtime.crowd import networks
+from shared.runtime.crowd import proxies
 from shared.runtime.http import Client, Clients
 from shared.runtime.kafka import Broker, Login
 from shared.runtime.sealing import Kek, Keks, derived
@@ -162,8 +162,8 @@ class DoorSettings(Settings):
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _are_addresses(cls, told: str) -> str:
-        networks(told)  # raises ValueError
+    def _are_addresses_of_ours(cls, told: str) -> str:
+        proxies(told)  # raises ValueError
         return told
 
     @field_validator("http_port")

@@ -48,6 +48,7 @@ EVERY = (
     ("HTTP_IDLE_S", "soon"),
     ("TRUSTED_PROXIES", "proxy.example"),
     ("TRUSTED_PROXIES", "10.0.0.1/8"),
+    ("TRUSTED_PROXIES", "0.0.0.0/0"),
     ("PROBE_PORT", "probes"),
     ("PROBE_PORT", "70000"),
     ("LOG_LEVEL", "LOUD"),

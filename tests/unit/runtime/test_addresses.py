@@ -44,3 +44,38 @@ def test_the_door_and_the_probes_have_a_port_each() -> None:
 def test_a_host_that_is_not_ours_is_named() -> None:
     with pytest.raises(Misconfigured, match=r"HTTP_HOST 192\.0\.2\.1"):
         listening("192.0.2.1", 8000)
+
+
+DOOR = {"database_url": URL, "kafka_bootstrap_servers": SERVERS, "http_port": 8000}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "0.0.0.0/0", "::/0", "0.0.0.0/1, 128.0.0.0/1", "::/1,8000::/1", "10.0.0.7, 0.0.0.0/0", "8.0.0.0/5", "2000::/3",
+        "128.0.0.0/2", "64:ff9b::/96", "64:ff9b::/97,64:ff9b::8000:0/97", "2002::/16", "::/8", "2001:d00::/24",
+        "0.0.0.0/5,8.0.0.0/7,11.0.0.0/8,12.0.0.0/6", ",".join(f"{n}.0.0.0/8" for n in range(256)),
+        ",".join(f"203.{n}.0.0/16" for n in range(256)),
+    ],
+)  # fmt: skip
+def test_proxies_among_whom_are_strangers_end_the_start(told: str) -> None:
+    with pytest.raises(Misconfigured, match="TRUSTED_PROXIES: .* holds strangers"):
+        load(DoorSettings, **DOOR, trusted_proxies=told)
+
+
+@pytest.mark.parametrize("told", ["::ffff:10.0.0.7", "::ffff:0:0/96", "10.0.0.7, ::ffff:10.0.0.0/104"])
+def test_a_proxy_that_would_never_be_recognised_ends_the_start(told: str) -> None:
+    with pytest.raises(Misconfigured, match="TRUSTED_PROXIES: .*is to be told as that"):
+        load(DoorSettings, **DOOR, trusted_proxies=told)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "", "10.0.0.7", "10.0.0.0/8, 172.16.0.0/12,192.168.0.0/16", "127.0.0.0/8,::1", "fd00::/8", "fc00::/7",
+        "fe80::/10", "100.64.0.0/10", "104.16.0.0/13,172.64.0.0/13", "2400:cb00::/32, 2a06:98c0::/29", "203.0.113.9",
+        "2001:db8::5", "64:ff9b::10.0.0.7", "10.0.0.0/9,10.128.0.0/9", "192.168.0.0/17,192.168.128.0/17",
+    ],
+)  # fmt: skip
+def test_proxies_that_can_be_ours_are_taken(told: str) -> None:
+    assert load(DoorSettings, **DOOR, trusted_proxies=told).trusted_proxies == told
