@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from services.notification.gateways import SmtpServer
-from services.notification.rules import GIVEN_UP, HEARS, MailDiscarded, owed
+from services.notification.rules import HEARS, given_up, owed
 from services.notification.settings import NotificationSettings
 from services.notification.state import EVOLVES, State
 from services.notification.tasks import kinds, office
@@ -13,7 +13,7 @@ from shared.command import run_command
 from shared.law.catalogue import Catalogue
 from shared.law.loader import shipped_catalogue
 from shared.runtime.cli import main
-from shared.runtime.decider import Decider, Task
+from shared.runtime.decider import Decider
 from shared.runtime.service import Resources, Service
 from shared.runtime.tasks import TaskKind
 
@@ -28,7 +28,7 @@ def _tasks(law: Catalogue, resources: Resources) -> Mapping[str, TaskKind]:
 def service() -> Service:
     """Notification with the real mail server, and the catalogue that ships with it."""
     return Service(
-        decider=Decider("notification", State(), HEARS, EVOLVES, owed=owed, given_up=Task(GIVEN_UP, MailDiscarded())),
+        decider=Decider("notification", State(), HEARS, EVOLVES, owed=owed, given_up=given_up),
         settings=NotificationSettings,
         tasks=partial(_tasks, shipped_catalogue()),
         hears_keys=True,

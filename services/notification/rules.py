@@ -85,7 +85,14 @@ class MailNeedless(Outcome):
 
 
 class MailDiscarded(Outcome):
-    """An operator has discarded what a mail's task came to, a failure of ours: this mail is given up."""
+    """An operator has discarded what a mail's task came to, a failure of ours: this mail is given up. What the task was
+    to do: see SendMail; without `about` nobody can say, as of what an earlier release has discarded.
+    """
+
+    about: UUID | None = None
+    applicant_version: int = 0
+    told: bool = False
+    owed: Owed | None = None
 
 
 class MailLeft(Outcome):
@@ -238,11 +245,19 @@ def _is_no_more_its(state: State, body: MailRefused, version: int) -> bool:
 
 def on_discarded(state: State, outcome: Message[MailDiscarded]) -> Decision:
     """The notice that was under way is told to be undeliverable, or those behind it would wait for ever."""
-    before_it = waiting(state, state.applicant_version)
-    if not before_it:
+    body = outcome.body
+    its = [one for one in waiting(state, state.applicant_version) if body.about in (None, one.about)]
+    owed = body.owed or next(iter(its), None)
+    if owed is None or (body.about is not None and _replaced(state, body.applicant_version, body.told)):
         return NOTHING
-    lost = MailRefused(notice=before_it[0].notice, about=before_it[0].about, reason="discarded")
+    lost = MailRefused(notice=owed.notice, about=owed.about, reason="discarded", owed=body.owed)
     return on_refused(state, Message(outcome.id, outcome.dossier_id, outcome.at, lost))
+
+
+def given_up(told: Mapping[str, Any]) -> Task:
+    """The task that tells of a mail that is given up, of what is known of its task, or of what that came to."""
+    kept = {name: told[name] for name in MailDiscarded.model_fields if name in told}
+    return Task(GIVEN_UP, MailDiscarded.model_validate(kept))
 
 
 def on_left(state: State, outcome: Message[MailLeft]) -> Decision:

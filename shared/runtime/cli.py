@@ -118,7 +118,7 @@ async def _operate(service: Service, settings: OperatorSettings, asked: argparse
             ("deadletters", "list"): lambda: operator.list_dead_letters(pool),
             ("deadletters", "show"): lambda: operator.show_dead_letter(pool, asked.id),
             ("deadletters", "redrive"): lambda: _redrive(lone_engine(service, settings, pool), settings, asked),
-            ("deadletters", "discard"): lambda: discard(pool, asked.id, service.decider.given_up),
+            ("deadletters", "discard"): lambda: _discard(service, pool, settings, asked.id),
             ("heard", "list"): lambda: operator.list_heard(pool),
             ("heard", "skip"): lambda: _skip(service.name, pool, settings, asked),
             ("topic", "disown"): lambda: operator.disown(
@@ -146,6 +146,12 @@ async def _redrive(engine: Engine, settings: OperatorSettings, asked: argparse.N
             raise Misconfigured("--reason goes with --all")
         return await operator.redrive_dossier(engine, opened, asked.dossier)
     return await operator.redrive_all(engine, opened, asked.reason, lambda text: sys.stderr.write(text + "\n"))
+
+
+async def _discard(
+    service: Service, pool: "asyncpg.Pool[asyncpg.Record]", settings: OperatorSettings, letter: UUID
+) -> bool:
+    return await discard(pool, letter, seal_kept(settings.kept_key())[1], service.decider.given_up)
 
 
 async def _skip(

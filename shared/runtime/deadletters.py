@@ -67,26 +67,40 @@ async def redrive(engine: Engine, open_secret: Open, dossier_id: UUID) -> Redriv
     return result
 
 
-async def discard(pool: "asyncpg.Pool[asyncpg.Record]", letter_id: UUID, given_up: Task | None = None) -> bool:
+GivenUp = Callable[[Mapping[str, Any]], Task]
+
+
+async def discard(
+    pool: "asyncpg.Pool[asyncpg.Record]", letter_id: UUID, open_secret: Open, given_up: GivenUp | None = None
+) -> bool:
     """Settle a dead letter without handling it (it can never be read, say); recorded with the operator's name. If it
-    came of a task, the service is told by `given_up` (`Decider.given_up`).
+    came of a task, the service is told by `given_up` (`Decider.given_up`) of which.
     """
     async with pool.acquire() as conn, conn.transaction():
         found = await conn.fetchrow(
             """UPDATE dead_letters SET settled_at = now(), settled_by = $2
-               WHERE id = $1 AND settled_at IS NULL RETURNING origin, dossier_id""",
+               WHERE id = $1 AND settled_at IS NULL RETURNING origin, dossier_id, value""",
             letter_id,
             getpass.getuser(),
         )
         if found is not None:
             await _record(conn, "discard", {"dead_letter": str(letter_id)})
         if found is not None and found["origin"] == "task" and given_up is not None:
-            told = uuid5(letter_id, given_up.kind)
-            payload = given_up.payload.model_dump_json()
-            await store.enqueue(
-                conn, [store.TaskWrite(told, given_up.kind, found["dossier_id"], payload, given_up.after)]
-            )
+            task = _given_up(given_up, open_secret, found["value"])
+            told, payload = uuid5(letter_id, task.kind), task.payload.model_dump_json()
+            await store.enqueue(conn, [store.TaskWrite(told, task.kind, found["dossier_id"], payload, task.after)])
     return found is not None
+
+
+def _given_up(given_up: GivenUp, open_secret: Open, value: bytes) -> Task:
+    """What tells of the task by what is kept of it, its payload or its outcome; of nothing if that cannot be read."""
+    try:
+        kept = orjson.loads(open_secret(value))
+        failed = kept["type"] == TaskFailed.__name__
+        return given_up(orjson.loads(kept["body"]["payload"]) if failed else kept["body"])
+    except Exception as unreadable:
+        log.warning("discarded-unread", error=type(unreadable).__name__)
+        return given_up({})
 
 
 async def _record(conn: store.Connection, act: str, detail: Mapping[str, Any]) -> None:

@@ -80,8 +80,9 @@ class Decider(Generic[S]):
 
     For events that are taken back after a restore: `drawn` reads the series and running number that one bears; `owed`
     are the tasks that a state needs after `last`, its last event, if no message that is heard again orders them.
-    `given_up` is the task that tells the service, of a dossier, that an operator has discarded what a task of it came
-    to: for a service that waits for each of its outcomes.
+    `given_up` makes the task that tells the service that an operator has discarded what a task came to, out of what is
+    known of that (JSON: its payload, or its outcome; empty if it cannot be read): for a service that waits for each of
+    its outcomes.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Decider(Generic[S]):
     folds: Mapping[type[Event], Evolve] = field(default_factory=dict)
     drawn: Callable[[Event], tuple[str, int] | None] = not_numbered
     owed: Callable[[Any, Message[Event]], tuple[Task, ...]] = owes_nothing
-    given_up: Task | None = None
+    given_up: Callable[[Mapping[str, Any]], Task] | None = None
 
     def evolve(self, state: S, event: Message[Event]) -> S:
         """Fold one event, heard or our own, into the state. Unknown events change nothing; it cannot fail."""

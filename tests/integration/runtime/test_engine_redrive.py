@@ -1,7 +1,7 @@
 """A rule that raises parks its dossier: what comes later waits in order, and a redrive takes it up in that order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,10 +12,11 @@ import pytest
 from deploy.waiting import until
 from shared.errors import Unavailable
 from shared.runtime.deadletters import NOTHING_WAITS, Redriven, discard, redrive
+from shared.runtime.decider import Task
 from shared.runtime.headers import headers_json
 from shared.runtime.tasks import Job
 from tests.integration.runtime.log import Log
-from tests.integration.runtime.stage import Stage, command, work
+from tests.integration.runtime.stage import Stage, as_it_is, command, work
 from tests.integration.runtime.toy import Worked, dossiers
 
 ONE, OTHER = dossiers(5, 2)
@@ -116,8 +117,8 @@ async def test_an_unreadable_body_parks_its_dossier_until_it_is_given_up(stage: 
     assert (await _redriven(stage)).parked
     kept = await stage.admin.fetchrow("SELECT id, value, reason FROM dead_letters WHERE settled_at IS NULL")
     assert (kept["value"], kept["reason"]) == (b"not JSON", "schema")
-    assert await discard(stage.pool, kept["id"])
-    assert not await discard(stage.pool, kept["id"])
+    assert await discard(stage.pool, kept["id"], as_it_is)
+    assert not await discard(stage.pool, kept["id"], as_it_is)
     assert await _redriven(stage) == Redriven(1, parked=False)
     assert await stage.said(ONE) == ["0|two"]
 
@@ -224,7 +225,7 @@ async def test_a_redrive_where_nothing_waits_says_so_and_stores_nothing(stage: S
 async def test_a_dossier_whose_only_dead_letter_was_given_up_goes_on_after_a_redrive(stage: Stage) -> None:
     stage.toy.broken = {"bug"}
     await _hear(stage, Log(), "bug")
-    assert await discard(stage.pool, await stage.admin.fetchval("SELECT id FROM dead_letters"))
+    assert await discard(stage.pool, await stage.admin.fetchval("SELECT id FROM dead_letters"), as_it_is)
     assert await _redriven(stage) == Redriven(0, parked=False)
     assert not await stage.parked(ONE)
 
@@ -240,8 +241,43 @@ async def test_what_cannot_be_opened_again_stops_its_dossier_as_it_came_and_can_
     assert await stage.said(ONE) == ["0|work", "1|bug", "2|three"]
     (letter,) = await stage.admin.fetch("SELECT * FROM dead_letters WHERE settled_at IS NULL")
     assert (letter["value"], letter["error_type"], letter["redrives"]) == (b"spoiled", "JSONDecodeError", 1)
-    assert await discard(stage.pool, letter["id"])
+    assert await discard(stage.pool, letter["id"], as_it_is)
     assert await _redriven(stage) == Redriven(0, parked=False)
+
+
+async def _fails(job: Job) -> Worked:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("run", "value", "told"),
+    [
+        pytest.param(_fails, None, {"text": "work"}, id="its function fails: what it was to do"),
+        pytest.param(work, None, {"text": "work"}, id="its outcome's rule raises: the outcome"),
+        pytest.param(_fails, b"spoiled", {}, id="cannot be opened"),
+        pytest.param(_fails, b'{"type": "Unknown"}', {}, id="of a form that this release does not know"),
+        pytest.param(_fails, b'{"type": "Worked", "body": {"text": 5}}', {}, id="which the service cannot read"),
+    ],
+)
+async def test_a_service_is_told_which_of_its_tasks_was_given_up(
+    stage: Stage, run: Callable[[Job], Any], value: bytes | None, told: Mapping[str, Any]
+) -> None:
+    known: list[Mapping[str, Any]] = []
+
+    def given_up(task: Mapping[str, Any]) -> Task:
+        known.append(task)
+        return Task("work", Worked.model_validate({"text": "nothing", **task}))
+
+    stage.toy.broken = {"done"}
+    await stage.engine().handle([command(ONE, "work")])
+    async with _working(stage, run):
+        await until(lambda: _parked(stage), seconds=60, what="the dossier to be parked")
+    letter = await stage.admin.fetchval("SELECT id FROM dead_letters")
+    if value is not None:
+        await stage.admin.execute("UPDATE dead_letters SET value = $1", value)
+    assert await discard(stage.pool, letter, as_it_is, given_up)
+    assert known[-1] == told
+    assert await stage.count("tasks", f"dossier_id = '{ONE}'") == 1
 
 
 async def _parked(stage: Stage) -> bool:

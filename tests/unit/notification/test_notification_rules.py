@@ -2,6 +2,7 @@
 address.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -9,9 +10,20 @@ from uuid import UUID
 
 import pytest
 
-from services.notification.rules import SEND, SEND_AGAIN, MailDiscarded, MailLeft, MailNeedless, SendMail, now
+from services.notification.rules import (
+    GIVEN_UP,
+    SEND,
+    SEND_AGAIN,
+    MailDiscarded,
+    MailLeft,
+    MailNeedless,
+    SendMail,
+    given_up,
+    now,
+)
 from services.notification.state import Facts, Owed, State
-from shared.events.base import Event
+from services.notification.waiting import waiting
+from shared.events.base import Event, Model
 from shared.runtime.decider import Message, Task, task_id
 from tests.controls import (
     AT,
@@ -412,6 +424,71 @@ def test_a_mail_that_an_operator_gives_up_is_told_and_holds_up_nobody() -> None:
     failed = given(NOTIFICATION, [SUBMITTED, of(A, dossier_accepted(), 1)])
     failed.when(MailDiscarded()).then(notice_undeliverable(about=S, reason="discarded"), tasks=[mail(A)])
     given(NOTIFICATION, TOLD).when(MailDiscarded()).then_nothing()
+
+
+EARLIER = of(B, payment_failed(), -5)
+"""Heard after what it was said before."""
+
+
+def test_it_is_the_notice_of_the_task_that_failed_that_is_given_up() -> None:
+    failed = given(NOTIFICATION, [*TOLD, of(A, dossier_accepted(), 1), EARLIER])
+    assert [one.about for one in waiting(failed.state, 1)] == [B, A]
+    failed.when(MailDiscarded(about=A)).then(
+        notice_undeliverable(notice="acceptance", about=A, reason="discarded"), tasks=[mail(B)]
+    )
+    failed.when(MailDiscarded(about=B)).then(
+        notice_undeliverable(notice="payment-failed", about=B, reason="discarded"), tasks=[mail(A)]
+    )
+
+
+@pytest.mark.parametrize(
+    "over", [notice_sent(about=A), notice_cancelled(about=A), notice_undeliverable(about=A)], ids=lambda one: one.TYPE
+)
+def test_a_mail_that_is_given_up_once_its_notice_is_over_takes_no_other_with_it(over: Event) -> None:
+    given(NOTIFICATION, [*TOLD, of(A, dossier_accepted(), 1), EARLIER, over]).when(
+        MailDiscarded(about=A)
+    ).then_nothing()
+
+
+def test_a_mail_to_an_address_that_was_corrected_meanwhile_is_given_up_for_the_one_that_has_taken_its_place() -> None:
+    corrected = [*TOLD, of(A, dossier_accepted(), 1), notice_delayed(about=A), CORRECTED]
+    given(NOTIFICATION, corrected).when(MailDiscarded(about=A, applicant_version=1, told=True)).then_nothing()
+    given(NOTIFICATION, corrected).when(MailDiscarded(about=A, applicant_version=2)).then(
+        notice_undeliverable(notice="acceptance", about=A, reason="discarded", applicant_version=2)
+    )
+
+
+def test_what_an_earlier_release_has_ordered_is_given_up_alone() -> None:
+    before = Owed(notice="payment-due", about=A, facts=Facts(amount_vnd=FEE_VND, pay_url=PAY_URL))
+    old = State.model_validate(
+        {"intake": {"recipient": recipient().model_dump()}, "payment": {"owed": [before.model_dump()]}}
+    )
+    known = Situation(NOTIFICATION, old).when(of(B, dossier_accepted())).then(tasks=[mail(B)])
+    known.when(MailDiscarded(owed=before)).then(notice_undeliverable(notice="payment-due", about=A, reason="discarded"))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        SendMail(about=A, applicant_version=2, told=True),
+        mail_refused(about=A, applicant_version=2, told=True),
+        mail_deferred(about=A, applicant_version=2, told=True),
+        MailDiscarded(about=A, applicant_version=2, told=True),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_a_task_and_what_it_came_to_tell_which_mail_is_given_up(kept: Model) -> None:
+    task = given_up(json.loads(kept.model_dump_json()))
+    assert task == Task(GIVEN_UP, MailDiscarded(about=A, applicant_version=2, told=True))
+
+
+@pytest.mark.parametrize("kept", [mail_taken(about=A), mail_needless(about=A)], ids=lambda one: type(one).__name__)
+def test_an_outcome_that_knows_no_address_tells_which_mail_it_was(kept: Model) -> None:
+    assert given_up(json.loads(kept.model_dump_json())) == Task(GIVEN_UP, MailDiscarded(about=A))
+
+
+def test_of_what_cannot_be_read_nobody_knows_which_mail_it_was() -> None:
+    assert given_up({}) == Task(GIVEN_UP, MailDiscarded())
 
 
 def test_what_was_ordered_by_an_outcome_that_is_taken_back_is_ordered_again() -> None:
