@@ -37,7 +37,7 @@ from tests.deciders import LAW, NOTIFICATION
 from tests.integration.runtime.stage import Stage, staged
 from tests.unit.keys import HERE, KEY
 
-SERVICE = "notification"
+SERVICE, MAILS = "notification", "dossier_mails_total"
 PEOPLE = Path(__file__).parents[2] / "contract" / "simulators" / "people.jsonl"
 
 
@@ -269,3 +269,47 @@ async def test_a_mailbox_that_takes_no_mail_for_too_long_is_given_up(post: Post)
     await until(told, seconds=30, what="it to be given up", every=0.02)
     state = await Remembered(post.stage.pool, State(), KeptStates()).of(dossier)
     assert list(state.notification.undeliverable.values()) == [1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["554 5.7.1 Relay access denied", "550 relay not permitted", "550 5.7.0 local policy", "550 5.3.5 set up wrong"],
+)
+async def test_who_is_refused_by_a_relay_that_is_set_up_wrong_gets_the_mail_once_it_is_mended(
+    post: Post, answer: str
+) -> None:
+    """Before, each was told to be undeliverable at the first attempt, and never tried again."""
+    await post.outside.control("smtp", reject_recipients=["*"], reject_answer=answer)
+    people = [f"mau{n}@example.vn" for n in range(5)]
+    await post.file(*people)
+
+    async def told() -> bool:
+        return await post.said("notice-delayed") == len(people)
+
+    await until(told, seconds=30, what="each to be told to be delayed", every=0.05)
+    assert (await post.said("notice-undeliverable"), post.circuit) == (0, Circuit.CLOSED)
+    kind = "5.3" if "5.3" in answer else "5.7"
+    assert post.office.metrics.registry.get_sample_value(MAILS, {"outcome": "deferred", "reason": kind}) == len(people)
+    await post.outside.reset("smtp")
+    await post.stage.admin.execute("UPDATE tasks SET run_at = now() WHERE kind = 'send-mail-again'")
+    post.worker.wake()
+    await post.arrived(len(people), seconds=30)
+    assert sorted(post.addressed()) == people
+
+
+@pytest.mark.parametrize("answer", ["503 5.5.1 need MAIL command", "530 5.7.0 log in first", "500 what"])
+async def test_a_server_that_will_not_hear_of_a_recipient_opens_the_breaker_and_no_mail_is_lost(
+    post: Post, answer: str
+) -> None:
+    await post.outside.control("smtp", reject_recipients=["*"], reject_answer=answer)
+    people = [f"mau{n}@example.vn" for n in range(20)]
+    await post.file(*people)
+
+    async def open_() -> bool:
+        return post.circuit is not Circuit.CLOSED
+
+    await until(open_, seconds=30, what="the breaker to open", every=0.02)
+    assert (await post.said("notice-delayed"), await post.said("notice-undeliverable")) == (0, 0)
+    await post.outside.reset("smtp")
+    await post.arrived(len(people), seconds=60)
+    assert set(post.addressed()) == set(people)

@@ -51,21 +51,53 @@ TABLE: tuple[tuple[tuple[Stage, ...], str, Meaning], ...] = (
     (NAMED, "553 5.1.3 bad address syntax", NEVER),
     (NAMED, "554 5.2.1 disabled", NEVER),
     (NAMED, "556 5.1.10 domain takes no mail", NEVER),
-    (NAMED, "500 what", NEVER),
-    (NAMED, "503 bad sequence", NEVER),
+    (NAMED, "550 5.1.2 no such domain", NEVER),
+    (NAMED, "550 5.2.0 mailbox disabled", NEVER),
+    (NAMED, "550 5.4.1 recipient address rejected: access denied", NEVER),
+    (NAMED, "550 5.5.0 mailbox unavailable", NEVER),
+    (NAMED, "501 5.1.3 bad address syntax", NEVER),
+    (NAMED, "504 5.5.2 need a fully qualified address", NEVER),
+    (NAMED, "553 sorry, no such user here (#5.1.1)", NEVER),
     (NAMED, "541 spam", NEVER),
     (NAMED, "599 no", NEVER),
-    (NAMED, "550 5.7.1 not authorized", NEVER),
+    (NAMED, "552 5.3.4 too big", NEVER),
+    # A policy of the mailbox's own.
+    (NAMED, "550 5.7.2 list is closed to you", NEVER),
+    (NAMED, "550 5.7.17 mailbox owner has changed", NEVER),
+    # A policy, whoever's: a relay that is not to relay for us says so of everybody.
+    ((RECIPIENT,), "550 5.7.1 not authorized", NOT_YET),
+    ((RECIPIENT,), "554 5.7.1 <mau@example.vn>: Relay access denied", NOT_YET),
+    ((RECIPIENT,), "554 5.7.1 <mau@example.vn>: Recipient address rejected: policy", NOT_YET),
+    ((RECIPIENT,), "550 5.7.0 local policy", NOT_YET),
+    ((RECIPIENT,), "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain", NOT_YET),
+    ((RECIPIENT,), "550 5.7.64 TenantAttribution; Relay Access Denied", NOT_YET),
+    ((RECIPIENT,), "550 5.7.509 does not pass DMARC", NOT_YET),
+    ((RECIPIENT,), "550 relay not permitted", NOT_YET),
+    ((RECIPIENT,), "550 Relaying denied", NOT_YET),
+    ((RECIPIENT,), "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", NOT_YET),
+    # The mail system's, not the mailbox's.
+    ((RECIPIENT,), "554 5.3.0 other or undefined mail system status", NOT_YET),
+    ((RECIPIENT,), "554 5.3.2 system not accepting network messages", NOT_YET),
+    ((RECIPIENT,), "550 5.3.5 system incorrectly configured", NOT_YET),
     # The content.
     ((CONTENT,), "552 5.3.4 too big", NEVER),
     ((CONTENT,), "554 5.6.0 bad content", NEVER),
     ((CONTENT,), "550 5.7.1 looks like spam", NEVER),
     ((CONTENT,), "554 5.7.1 refused by policy", NEVER),
+    ((CONTENT,), "554 5.3.0 undefined", NEVER),
+    ((CONTENT,), "500 5.5.2 line too long", NEVER),
     # Us, though only said now.
     (NAMED, "450 4.1.8 sender's domain not found", SERVER),
     (NAMED, "550 5.1.7 bad sender address", SERVER),
     (NAMED, "553 5.1.8 sender refused", SERVER),
     (NAMED, "454 4.7.0 temporary authentication failure", SERVER),
+    (NAMED, "503 bad sequence", SERVER),
+    (NAMED, "503 5.5.1 need MAIL command", SERVER),
+    (NAMED, "503 AUTH first", SERVER),
+    ((RECIPIENT,), "500 what", SERVER),
+    ((RECIPIENT,), "502 5.5.1 not implemented", SERVER),
+    (NAMED, "523 5.7.10 encryption needed", SERVER),
+    (NAMED, "554 5.7.14 trust relationship required", SERVER),
     (NAMED, "530 authentication required", SERVER),
     (NAMED, "530 5.7.0 must issue STARTTLS", SERVER),
     (NAMED, "534 5.7.9 mechanism too weak", SERVER),
@@ -105,16 +137,20 @@ def test_what_an_answer_comes_to(stage: Stage, answer: str, comes_to: Meaning) -
 def test_every_no_means_something_and_before_a_recipient_it_is_always_to_us(stage: Stage, code: int) -> None:
     found = meaning(stage, code, None)
     assert found is not TAKEN
-    assert (found is SERVER) == (stage is BEFORE or code in (454, 530, 534, 535, 538))
+    to_us = {454, 503, 530, 534, 535, 538} | ({500, 502} if stage is RECIPIENT else set())
+    assert (found is SERVER) == (stage is BEFORE or code in to_us)
+    assert found is not NEVER or code >= 500
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [("4.2.2 full", (2, 2)), ("5.7.1", (7, 1)), ("2.1.5 OK", (1, 5)), ("4.7.25\nmore", (7, 25)),
      ("no such 5.1.1", None), ("5.1 user", None), ("3.1.1 x", None), ("5.1.1000 x", None), ("5.1.1. x", None),
-     ("", None)],
+     ("", None), ("no such user (#5.1.1)", (1, 1)), ("no (5.7.1)\n", (7, 1)), ("see (5.1.1) there", None),
+     ("Relaying denied", (7, 1)), ("unable to relay for mau@example.vn", (7, 1)), ("5.1.1 no relay", (1, 1)),
+     ("no such user at correlay.example", None), ("relay.example: no such user", None)],
 )  # fmt: skip
-def test_an_enhanced_code_is_one_that_stands_first(text: str, found: object) -> None:
+def test_an_enhanced_code_is_one_that_stands_first_or_as_qmail_and_exim_have_it(text: str, found: object) -> None:
     assert enhanced(text) == found
 
 
