@@ -109,10 +109,11 @@ class Fee(Part):
 
 
 class Notice(Model):
-    """What became of one notice, named by the event that it is `about`: why it was not sent (`reason`), and of an
-    undeliverable one what is to be told.
+    """What became of one notice, named by the event that it is `about`, as event `id` tells it: why it was not sent
+    (`reason`), and of an undeliverable one what is to be told.
     """
 
+    id: UUID
     about: UUID
     notice: str
     at: datetime
@@ -122,10 +123,21 @@ class Notice(Model):
     text: str | None = None
 
 
-class Notices(Part):
+_NOTICED = {
+    "sent": "NoticeSent", "undeliverable": "NoticeUndeliverable", "delayed": "NoticeDelayed",
+    "cancelled": "NoticeCancelled",
+}  # fmt: skip
+
+
+class Notices(Model):
     """What notification has said, in its order."""
 
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The same as lines of the timeline."""
+        return tuple(Step(event=_NOTICED[one.outcome], at=one.at, id=one.id) for one in self.notices)
 
 
 class State(Model):
@@ -292,7 +304,7 @@ _Notified = noticed.NoticeSent | noticed.NoticeUndeliverable | noticed.NoticeDel
 
 
 def _notified(state: State, event: Message[_Notified]) -> State:
-    part, body = _stepped(state.notification, event), event.body
+    part, body = state.notification, event.body
     facts = {"channel": getattr(body, "channel", None), "reason": getattr(body, "reason", None)}
     match body:
         case noticed.NoticeUndeliverable():
@@ -301,9 +313,8 @@ def _notified(state: State, event: Message[_Notified]) -> State:
             facts["outcome"] = "delayed"
         case noticed.NoticeCancelled():
             facts["outcome"] = "cancelled"
-    notice = Notice(about=body.about, notice=body.notice, at=event.at).model_copy(update=facts)
-    part = part.model_copy(update={"notices": (*part.notices, notice)})
-    return state.model_copy(update={"notification": part})
+    notice = Notice(id=event.id, about=body.about, notice=body.notice, at=event.at).model_copy(update=facts)
+    return state.model_copy(update={"notification": Notices(notices=(*part.notices, notice))})
 
 
 EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(

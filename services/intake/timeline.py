@@ -149,8 +149,7 @@ def _steps(state: State) -> list[Step]:
         "payment": state.payment.steps,
         "notification": state.notification.steps,
     }
-    noticed = zip(state.notification.steps, state.notification.notices, strict=True)
-    return in_causal_order(steps, {step.id: notice.about for step, notice in noticed if step.id is not None})
+    return in_causal_order(steps, {notice.id: notice.about for notice in state.notification.notices})
 
 
 def _step(law: Catalogue, step: Step, locale: Language) -> dict[str, Any]:

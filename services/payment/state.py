@@ -24,9 +24,9 @@ class Filing(Model):
     agency: str
     submitted_at: datetime
     copies: int
-    pages: int | None
+    pages: int | None = None
     locale: Literal["vi", "en"]
-    waiver_claim: WaiverClaim | None
+    waiver_claim: WaiverClaim | None = None
     applicant_version: int = 1
     refused: bool = False
 

@@ -18,7 +18,7 @@ from shared.events.envelope import unplaced_headers
 from shared.runtime import store
 from shared.runtime.batch import Claim, Handled, Item, dead_letter, moves
 from shared.runtime.crash import crash_point
-from shared.runtime.decider import Decider, Message, Task, event_id, task_id
+from shared.runtime.decider import Decider, Message, Task, as_stored, event_id, task_id
 from shared.runtime.hands import NO_HANDS, NOTHING
 from shared.runtime.kept import Known
 from shared.runtime.sharding import shard_of
@@ -52,7 +52,7 @@ class Commit:
         self, decider: Decider[Any], conn: Connection, items: Sequence[Item],
         seen: Callable[[Collection[int]], Mapping[int, int]], keep_secret: Callable[[bytes], bytes], desk: Desk,
         known: Callable[[Collection[UUID]], Known] = lambda dossiers: {},
-        take: Callable[[Sequence[TaskWrite]], Taken] = NO_HANDS.take,
+        take: Callable[[Sequence[TaskWrite], Collection[UUID]], Taken] = NO_HANDS.take,
     ) -> None:  # fmt: skip
         self.decider = decider
         self.conn = conn
@@ -161,9 +161,9 @@ class Commit:
         """Everything that the batch makes true, in one go."""
         self.rows = [self._row(one) for draft in self.drafts for one in draft.said]
         changed = [work for work in self.work.values() if work.steps]
-        tasks, answers = self._tasks(), self._answers()
+        (tasks, following), answers = self._tasks(), self._answers()
         seen = self.seen(self.shards)
-        self.taken = self.take(tasks)
+        self.taken = self.take(tasks, following)
         batch = Batch(
             seen, self.shards, self.moves, self._claims(),
             [self._state_write(work) for work in changed], self.rows, tasks, self.taken, answers,
@@ -213,17 +213,25 @@ class Commit:
     def _state_write(self, work: Work) -> StateWrite:
         desk = self.desk
         return StateWrite(
-            work.dossier_id, work.version, work.steps, work.parked, work.state.model_dump_json(),
+            work.dossier_id, work.version, work.steps, work.parked, as_stored(work.state),
             desk.unit(work.state), desk.status(work.state), desk.attention_at(work.state),
         )  # fmt: skip
 
-    def _tasks(self) -> list[TaskWrite]:
-        return [
-            ordered(self.decider.name, draft.item.message.id, n, draft.item.message.dossier_id, task)
-            for draft in self.drafts
-            if draft.item.message is not None
-            for n, task in enumerate(draft.tasks, 1)
-        ]
+    def _tasks(self) -> tuple[list[TaskWrite], set[UUID]]:
+        """What is to be enqueued, and which of it an outcome orders."""
+        tasks, following = list[TaskWrite](), set[UUID]()
+        for draft in self.drafts:
+            message = draft.item.message
+            if message is None or not draft.tasks:
+                continue
+            some = [
+                ordered(self.decider.name, message.id, n, message.dossier_id, task)
+                for n, task in enumerate(draft.tasks, 1)
+            ]
+            tasks += some
+            if draft.item.claim is not None:
+                following.update(task.id for task in some)
+        return tasks, following
 
     def _answers(self) -> list[Answer]:
         answers = []
@@ -264,7 +272,7 @@ def ordered(service: str, message_id: UUID, n: int, dossier_id: UUID, task: Task
     """The n-th task (from 1) that a message orders, as it is enqueued."""
     id_ = task_id(message_id, n)
     said = event_id(id_, service, 1)
-    return TaskWrite(id_, task.kind, dossier_id, task.payload.model_dump_json(), task.after, said)
+    return TaskWrite(id_, task.kind, dossier_id, as_stored(task.payload), task.after, said)
 
 
 def _answered_before(item: Item, row: Mapping[str, Any]) -> Handled:

@@ -16,7 +16,7 @@ from shared.events.base import Model
 from shared.runtime import store
 from shared.runtime.batch import Item, dead_letter
 from shared.runtime.commit import Commit
-from shared.runtime.decider import Message, Task
+from shared.runtime.decider import Message, Task, as_stored
 from shared.runtime.ending import trace_only
 from shared.runtime.engine import LOST_CONNECTION, Engine
 from shared.runtime.hearing import reread
@@ -87,7 +87,7 @@ async def discard(
             await _record(conn, "discard", {"dead_letter": str(letter_id)})
         if found is not None and found["origin"] == "task" and given_up is not None:
             task = _given_up(given_up, open_secret, found["value"])
-            told, payload = uuid5(letter_id, task.kind), task.payload.model_dump_json()
+            told, payload = uuid5(letter_id, task.kind), as_stored(task.payload)
             await store.enqueue(conn, [store.TaskWrite(told, task.kind, found["dossier_id"], payload, task.after)])
     return found is not None
 

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class Hands(Protocol):
     """A worker, as the engine sees it."""
 
-    def take(self, tasks: Sequence[TaskWrite]) -> Taken:
-        """Which of these tasks, about to be enqueued, it would begin at once; it holds the room for them."""
+    def take(self, tasks: Sequence[TaskWrite], following: Collection[UUID]) -> Taken:
+        """Which of these tasks, about to be enqueued, it would begin at once; it holds the room for them. `following`:
+        those that an outcome orders, so that a place becomes free with them.
+        """
         ...
 
     def begin(self, taken: Taken, claimed: Collection[UUID]) -> None:
@@ -32,7 +34,7 @@ class Hands(Protocol):
 class NoHands:
     """Of a process that runs no tasks, or a test that looks at them."""
 
-    def take(self, tasks: Sequence[TaskWrite]) -> Taken:
+    def take(self, tasks: Sequence[TaskWrite], following: Collection[UUID]) -> Taken:
         """Nothing."""
         return NOTHING
 
@@ -49,19 +51,21 @@ NOTHING = Taken(UUID(int=0), None, 0.0, {})
 
 @dataclass
 class WorkersHands:
-    """Those of a worker: as far as it has room, and nothing waits for that room."""
+    """Those of a worker, as far as it has room. Where something waits for that room already, only a task that follows
+    from another: what has begun is ended first, and nothing else overtakes.
+    """
 
     worker: "Worker"
     _adrift: dict[UUID, UUID] = field(default_factory=dict)
     """Task → claim of what was taken in a commit that failed: whether it was made, the database knows."""
 
-    def take(self, tasks: Sequence[TaskWrite]) -> Taken:
+    def take(self, tasks: Sequence[TaskWrite], following: Collection[UUID]) -> Taken:
         """Claim what can be begun at once; an alarm cannot."""
         worker, taken = self.worker, dict[UUID, TaskWrite]()
-        if not (tasks and worker.has_all_begun):
+        if not (tasks and worker.takes):
             return NOTHING
         rooms = {dependency: worker.room_for(dependency) for dependency in worker.groups()}
-        for task in tasks:
+        for task in tasks if worker.has_all_begun else [task for task in tasks if task.id in following]:
             kind = worker.kinds.get(task.kind)
             if kind is not None and task.run_at is None and rooms[kind.dependency] > 0:
                 rooms[kind.dependency] -= 1

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-LIMIT = 2000
-"""So many dossiers are kept, some 10 MB."""
+LIMIT = 4000
+"""So many dossiers are kept, some 20 MB."""
 
 Known = Mapping[UUID, tuple[int, Any]]
 """Dossier → version, and the state in it."""

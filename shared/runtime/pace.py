@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 
 LONGEST_S = 0.025
+"""Seconds."""
 
 
 async def rest(took_s: float, enough: asyncio.Event | None = None) -> None:

@@ -138,7 +138,7 @@ def _equal(rebuilt: Any, live: str | None, empty: Any) -> bool:
     """As documents first, which is soon done; a state stored by an earlier release may lack what has a default."""
     if live is None:
         return bool(rebuilt == empty)
-    if rebuilt.model_dump(mode="json") == orjson.loads(live):
+    if rebuilt.model_dump(mode="json", exclude_none=True) == orjson.loads(live):
         return True
     return bool(rebuilt == type(empty).model_validate_json(live))
 

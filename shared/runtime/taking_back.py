@@ -31,7 +31,7 @@ from shared.events.envelope import Envelope, read_body
 from shared.runtime import store
 from shared.runtime.batch import Record
 from shared.runtime.commit import Desk, ordered
-from shared.runtime.decider import Decider, Message
+from shared.runtime.decider import Decider, Message, as_stored
 from shared.runtime.kafka import Broker, record
 from shared.runtime.keyring import take_back_keys
 from shared.runtime.metrics import Metrics
@@ -214,7 +214,7 @@ class TakingBack:
         await conn.execute(
             _WRITE_STATES,
             list(folded), [len(by_dossier[dossier]) for dossier in folded],
-            [state.model_dump_json() for state in folded.values()],
+            [as_stored(state) for state in folded.values()],
             [self.desk.unit(state) for state in folded.values()],
             [self.desk.status(state) for state in folded.values()],
             [self.desk.attention_at(state) for state in folded.values()],

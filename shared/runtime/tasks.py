@@ -30,12 +30,15 @@ from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.hands import WorkersHands
 from shared.runtime.metrics import Metrics
 from shared.runtime.moment import now
-from shared.runtime.pace import rest
+from shared.runtime.pace import LONGEST_S, rest
 
 log = structlog.get_logger(__name__)
 
 KEY_LATE = timedelta(minutes=2)
 """A data key that has not come after this long is an alert (metric `dossier_keys_late`), not only a wait."""
+
+AHEAD = 3
+"""So many times its room of an outside system's tasks may wait for their outcomes to be committed."""
 
 MARGIN_S = 5.0
 """A task's lease outlasts its time-out by this, to commit the outcome in."""
@@ -84,7 +87,8 @@ def nothing_lacks() -> None:
 
 @dataclass
 class Worker:
-    """Runs one service's tasks, `room` at a time for each outside system.
+    """Runs one service's tasks, `room` at a time for each outside system; behind them up to `AHEAD` times as many whose
+    outcomes are being committed, which the outside system need not wait for.
 
     `lease_s` must outlast the slowest task's time-out by MARGIN_S, or Misconfigured is raised: a task whose lease runs
     out while it works is begun by another worker too. `instance` is the stable name of this replica: what a process of
@@ -104,6 +108,9 @@ class Worker:
     breakers: dict[str, Breaker] = field(default_factory=dict)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
     busy: Counter[str | None] = field(default_factory=Counter)
+    """Tasks that are with each outside system, or about to be."""
+    ending: Counter[str | None] = field(default_factory=Counter)
+    """Tasks back from there, whose outcomes are not committed yet."""
     whole: Callable[[], object] = nothing_lacks
     """Raises Unavailable while the store may be an older one, which holds tasks that were done after its backup."""
     retired: bool = False
@@ -128,7 +135,12 @@ class Worker:
     @property
     def has_all_begun(self) -> bool:
         """Whether nothing that is due waits for room, as far as the last look tells."""
-        return self._taken_back and not (self._short or self.retired)
+        return not self._short
+
+    @property
+    def takes(self) -> bool:
+        """Whether it begins tasks at all."""
+        return self._taken_back and not self.retired
 
     def wake(self) -> None:
         """Tasks were enqueued in this process."""
@@ -148,7 +160,8 @@ class Worker:
             except (Unavailable, *LOST_CONNECTION) as lost:
                 log.warning("tasks-interrupted", why=type(lost).__name__)
                 claimed = 0
-            await rest(clock() - began)
+            # In a backlog room comes place by place, and each claim costs the same.
+            await rest(LONGEST_S if self._short else clock() - began)
             if not (claimed and self._short):
                 await self._nap()
 
@@ -192,7 +205,7 @@ class Worker:
 
     def room_for(self, dependency: str | None) -> int:
         """How many more tasks of one outside system may be begun now."""
-        room = self.room - self.busy[dependency]
+        room = min(self.room - self.busy[dependency], AHEAD * self.room - self.ending[dependency])
         breaker = self.breakers.get(dependency) if dependency else None
         if breaker is not None and dependency is not None:
             room = breaker.room(room, self.busy[dependency])
@@ -238,7 +251,7 @@ class Worker:
 
     def _ended(self, task: "asyncio.Task[None]", dependency: str | None) -> None:
         self.running.discard(task)
-        self.busy[dependency] -= 1
+        self.ending[dependency] -= 1
         if self._short:
             self.wake()
         if not task.cancelled() and (bug := task.exception()) is not None:
@@ -249,18 +262,32 @@ class Worker:
         kind = self.kinds[row["kind"]]
         claim = Claim(row["id"], row["claim"])
         try:
-            if kind.slow and not await self._held(kind, claim):
-                return
-            outcome = await self._work(kind, row)
+            outcome = await self._come_to(kind, row, claim)
         except (Transient, KeyNotHere, Unavailable, TimeoutError, *LOST_CONNECTION) as again:
             await self._again(row, kind, again)
         except Exception as bug:
             # A bug of the task's function: its dossier is parked like that of a rule that raised.
             await self._end(row, Item(claim=claim, failure=bug, dossier_id=row["dossier_id"], message=_failed(row)))
         else:
+            if outcome is None:
+                return
             crash_point("after-effect")
             message = Message(row["id"], row["dossier_id"], now(), outcome)
             await self._end(row, Item(message=message, claim=claim, dossier_id=row["dossier_id"]))
+
+    async def _come_to(self, kind: TaskKind, row: Row, claim: Claim) -> Outcome | None:
+        """What the task comes to; None if the claim of a slow one holds no more. Raises what its function raises."""
+        try:
+            return None if kind.slow and not await self._held(kind, claim) else await self._work(kind, row)
+        finally:
+            self._leaves(kind.dependency)
+
+    def _leaves(self, dependency: str | None) -> None:
+        """A task is back: the outside system may be asked by the next one."""
+        self.busy[dependency] -= 1
+        self.ending[dependency] += 1
+        if self._short:
+            self.wake()
 
     async def _held(self, kind: TaskKind, claim: Claim) -> bool:
         """Whether the claim still stands, and is now as long as the task may take."""

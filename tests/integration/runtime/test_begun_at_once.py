@@ -1,15 +1,19 @@
 """A task is begun by the process that orders it, if it has room: claimed in the same transaction, fenced like any."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 
+from deploy.waiting import until
 from shared.errors import Unavailable
-from shared.runtime.batch import Claim
+from shared.runtime.batch import Claim, Handled, Item
+from shared.runtime.batcher import Batcher
 from shared.runtime.engine import Engine
-from shared.runtime.tasks import Job, Worker
+from shared.runtime.tasks import AHEAD, Job, Worker
 from tests.integration.runtime.stage import Once, Stage, command, outcome, work
 from tests.integration.runtime.toy import Worked, name
 
@@ -67,6 +71,58 @@ async def test_what_there_is_no_room_for_waits_unclaimed_and_nothing_overtakes_i
     assert await worker._claim_round() == 3
     await worker.drain()
     assert await stage.count("tasks") == 0
+
+
+async def test_what_follows_from_a_task_is_begun_at_once_although_others_wait(stage: Stage) -> None:
+    worker, engine = await _begun(stage)
+    dossier = name("dossier", 1)
+    worker._short = True
+    await engine.handle([command(dossier, "again work one"), command(name("dossier", 2), "work two")])
+    assert len(worker.running) == 0
+    (first,) = await stage.admin.fetch("SELECT id FROM tasks WHERE dossier_id = $1", dossier)
+    claim = await stage.claim(first["id"])
+    await engine.handle([outcome(dossier, claim, "again work one")])
+    assert len(worker.running) == 1
+    await worker.drain()
+    assert await stage.said(dossier) == ["0|again work one", "1|again done one", "2|done one"]
+    assert await stage.count("tasks", "claim IS NULL") == 1
+
+
+async def test_the_outside_system_is_asked_by_the_next_while_an_outcome_is_committed(stage: Stage) -> None:
+    commits, asked = asyncio.Event(), Counter[str]()
+    engine = stage.engine()
+
+    async def asks(job: Job) -> Worked:
+        asked["now"] += 1
+        asked["most"] = max(asked["most"], asked["now"])
+        await asyncio.sleep(0)
+        asked["now"] -= 1
+        asked["all"] += 1
+        return await work(job)
+
+    async def slow(items: Sequence[Item]) -> list[Handled]:
+        await commits.wait()
+        return await engine.handle(items)
+
+    worker = stage.worker(asks, engine, instance=INSTANCE, room=1)
+    worker.outcomes = Batcher(slow)
+    await engine.handle([command(name("dossier", n), f"work {n}") for n in range(AHEAD + 2)])
+    running = asyncio.create_task(worker.run())
+    await until(lambda: _holds(asked["all"] == AHEAD), seconds=10, what="as many to be asked for as may wait")
+    assert await stage.count("tasks", "claim IS NOT NULL") == AHEAD
+    commits.set()
+    await until(lambda: _none(stage), seconds=10, what="every outcome to be committed")
+    worker.retire()
+    await running
+    assert (asked["most"], asked["all"]) == (1, AHEAD + 2)
+
+
+async def _holds(true: bool) -> bool:
+    return true
+
+
+async def _none(stage: Stage) -> bool:
+    return await stage.count("tasks") == 0
 
 
 async def test_who_comes_after_a_killed_process_takes_back_what_it_had_begun_at_once(stage: Stage) -> None:

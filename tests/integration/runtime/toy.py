@@ -1,11 +1,12 @@
 """A toy service whose every event counts what was said before it, so that a lost or doubled decision shows.
 
 It bears the name of notification, whose events carry free text. Flags in a text say what its rule does:
-`bug` raises while it is broken, `quiet` says nothing, `twice` says two events, `work` orders a task.
+`bug` raises while it is broken, `quiet` says nothing, `twice` says two events, `work` orders a task, whose outcome
+orders one more where it says `again`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -96,7 +97,11 @@ class Toy:
         return self._speak(state, event.body.code)
 
     def _worked(self, state: Tally, outcome: Message[Worked]) -> Decision:
-        return self._speak(state, outcome.body.text.replace("work", "done"))
+        text = outcome.body.text
+        spoken = self._speak(state, text.replace("work", "done"))
+        return (
+            replace(spoken, tasks=(Task("work", Work(text=text.replace("again ", ""))),)) if "again" in text else spoken
+        )
 
     def _say(self, state: Tally, command: Message[Say]) -> Decision:
         series = command.body.series
