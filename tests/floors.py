@@ -256,7 +256,7 @@ _FOLDERS = {
 _PROGRAMS = {"alerts": ("promtool", "prometheus")}
 """What a floor needs that `make setup` does not bring: the program, and Debian's package of it."""
 _LONGEST_FIRST = (
-    "runtime", "integration", "e2e", "kills", "demos", "bad-input", "unit", "types", "secured", "alerts", "contract",
+    "e2e", "integration", "runtime", "kills", "demos", "bad-input", "unit", "types", "secured", "alerts", "contract",
     "architecture", "lint", "cluster",
 )  # fmt: skip
 _ASKED_FOR = {"cluster"}
