@@ -46,6 +46,7 @@ def service() -> Service:
         api=lambda resources: router(resources, law),
         makes_keys=True,
         needs_kafka=False,
+        hears_within_s=0.2,
     )
 
 

@@ -89,6 +89,7 @@ class Consumer(driver.Consumer):
 
     next_offsets: NextOffsets
     deliver: Handle
+    within_s: float
     _batch: "asyncio.Task[None] | None" = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -113,7 +114,8 @@ class Consumer(driver.Consumer):
             # Shielded: whoever stops the fetcher waits for the batch in hand, see `wait_empty`.
             await asyncio.shield(self._batch)
             if sum(map(len, fetched.values())) < self.app.conf.broker_max_poll_records:
-                await rest(clock() - began)  # behind a full batch the next is full too, however soon
+                # Behind a full batch the next is full too, however soon.
+                await rest(clock() - began, least_s=self.within_s)
 
     async def _fetched(self) -> Mapping[TP, Sequence[Any]] | None:
         """What comes within FETCH_S. Nothing where the group could not go on with an answer that is none of its
@@ -192,7 +194,9 @@ class Consumer(driver.Consumer):
 
 @dataclass
 class KafkaConsumer:
-    """One service's subscription: batches of at most `size` records of all its topics, each partition in its order."""
+    """One service's subscription: batches of at most `size` records of all its topics, each partition in its order.
+    Behind one that was not full it waits `within_s` seconds for more.
+    """
 
     service: str
     broker: Broker
@@ -202,6 +206,7 @@ class KafkaConsumer:
     datadir: Path
     instance: str | None = None
     size: int = 500
+    within_s: float = 0.0
     app: Any = None
     _asking: "asyncio.Task[None] | None" = None
 
@@ -260,7 +265,10 @@ class KafkaConsumer:
             # A replica with a name of its own gets its partitions back at once when it is started again after a kill.
             consumer_group_instance_id=self.instance,
         )
-        ours = {"next_offsets": staticmethod(self.next_offsets), "deliver": staticmethod(self.handle)}
+        ours = {
+            "next_offsets": staticmethod(self.next_offsets), "deliver": staticmethod(self.handle),
+            "within_s": self.within_s,
+        }  # fmt: skip
         consumer = type("Consumer", (Consumer,), ours)
         transport = type("Transport", (driver.Transport,), {"Consumer": consumer})
         app.transport = app.producer_transport = transport(app.conf.broker_consumer, app)

@@ -11,9 +11,11 @@ LONGEST_S = 0.025
 """Seconds."""
 
 
-async def rest(took_s: float, enough: asyncio.Event | None = None) -> None:
-    """Rest for as long as the last piece of work took, at most `LONGEST_S`, or until there is `enough` for the next."""
-    seconds = min(took_s, LONGEST_S)
+async def rest(took_s: float, enough: asyncio.Event | None = None, least_s: float = 0.0) -> None:
+    """Rest for as long as the last piece of work took, at most `LONGEST_S` and at least `least_s` seconds, or until
+    there is `enough` for the next.
+    """
+    seconds = max(min(took_s, LONGEST_S), least_s)
     if enough is None:
         await asyncio.sleep(seconds)
         return

@@ -179,7 +179,7 @@ async def _consume(runtime: Runtime) -> None:
     consumer = KafkaConsumer(
         runtime.service.name, runtime.broker, [topic.name for topic in listener.topics],
         listener.handle, listener.next_offsets, settings.data_dir / f"{runtime.service.name}-{os.getpid()}",
-        settings.instance,
+        settings.instance, within_s=runtime.service.hears_within_s,
     )  # fmt: skip
     await consumer.start()
     runtime.consumer = consumer

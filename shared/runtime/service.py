@@ -49,7 +49,8 @@ def no_tasks(resources: Resources) -> Mapping[str, TaskKind]:
 class Service:
     """One service. `tasks` and `api` get the running process's resources; `also` are further loops to supervise.
 
-    One that takes in work by another way than Kafka does not need it to be ready (`needs_kafka`).
+    One that takes in work by another way than Kafka does not need it to be ready (`needs_kafka`). What one hears that
+    acts on nothing of it may wait up to `hears_within_s` seconds for more, so that a dossier is written once for all.
     """
 
     decider: Decider[Any]
@@ -61,6 +62,7 @@ class Service:
     hears_keys: bool = False
     hears_events: bool = True
     needs_kafka: bool = True
+    hears_within_s: float = 0.0
     also: Callable[[Resources], Mapping[str, Callable[[], Awaitable[None]]]] = lambda resources: {}
 
     @property

@@ -26,7 +26,8 @@ async def test_a_rest_is_as_long_as_the_work_was_but_never_longer_than_its_limit
     monkeypatch.setattr(asyncio, "sleep", note)
     await pace.rest(0.004)
     await pace.rest(4.0)
-    assert rested == [0.004, pace.LONGEST_S]
+    await pace.rest(0.004, least_s=0.2)
+    assert rested == [0.004, pace.LONGEST_S, 0.2]
 
 
 async def test_what_comes_while_a_batcher_rests_makes_up_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
