@@ -6,6 +6,7 @@ Every function takes the agency's calendar and aware instants, and returns insta
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal
 
 from shared.law.calendar import Calendar, vietnam_date, vietnam_time
@@ -70,8 +71,10 @@ def add_working_hours(calendar: Calendar, start: datetime, hours: int) -> dateti
     return add_working_time(calendar, start, hours * _HOUR)
 
 
+@lru_cache(maxsize=4096)
 def accept_by(calendar: Calendar, start: datetime) -> datetime:
-    """Until when an officer must accept, refuse or ask for a supplement: 8 working hours (C4).
+    """Until when an officer must accept, refuse or ask for a supplement: 8 working hours (C4). Asked for whenever a
+    dossier changes.
 
     `start` is the submission, or the payment or waiver of a fee that is due before acceptance.
     """

@@ -72,6 +72,7 @@ class Commit:
         self.rows: list[EventRow] = []
         self.ends: Mapping[int, int] = {}
         self.enqueued = False
+        self.relisted: Mapping[UUID, Unreached | None] = {}
 
     async def make(self, pessimistic: bool) -> None:
         """Load, decide and write; or, after a conflict, lock first, so that this attempt must win. Raises Conflict,
@@ -92,7 +93,7 @@ class Commit:
 
     def _more_to_say(self) -> bool:
         """Whether there is more to be written than `commit_batch` writes."""
-        return bool(self._relisted()) or any(
+        return bool(self.relisted) or any(
             draft.dead is not None or draft.parked or any(one.numbered for one in draft.said) for draft in self.drafts
         )
 
@@ -120,6 +121,7 @@ class Commit:
         )
         for item in self.items:
             self.drafts.append(self._draft(item, found))
+        self.relisted = self._relisted()
 
     def _first_of(self, message: Message[Any]) -> UUID:
         """The first event that a message causes: with it lie all others, for they were committed together."""
@@ -171,8 +173,8 @@ class Commit:
         crash_point("before-commit")
         committed = await store.commit(self.conn, batch)
         self.ends, self.claimed = committed.ends, committed.claimed
-        if relisted := self._relisted():
-            await relist(self.conn, relisted)
+        if self.relisted:
+            await relist(self.conn, self.relisted)
         self.enqueued = any(task.id not in self.taken.tasks for task in tasks)
 
     async def _number(self) -> None:
