@@ -14,7 +14,7 @@ typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 CHAOS = $(call typed,SEED,seed) $(call typed,N,dossiers) $(call typed,KILLS,kills) $(call typed,REPLICAS,replicas) $(call typed,ONLY,only)
 
-.PHONY: help setup doctor demo run test test-fast up down test-compose bench bench-peers sabotage lint format types unit contract architecture alerts secured integration e2e bad-input kills chaos cluster lock clean
+.PHONY: help setup doctor demo run test test-fast up down test-compose bench bench-peers sabotage lint format types unit contract architecture alerts secured integration runtime e2e demos bad-input kills chaos cluster lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ demo: setup ## Carry dossiers through all five services and audit them (N= INPUT
 run: setup ## The same services, staying up, with their addresses printed
 	@$(PY) -m deploy.demo --stay $(DEMO)
 
-test: setup ## Every floor: lint, types, unit, contract, architecture, alerts, secured, integration, e2e, bad-input, kills
+test: setup ## Every floor: lint, types, unit, contract, architecture, alerts, secured, integration, runtime, e2e, demos, bad-input, kills
 	@$(PY) -m tests.floors
 
 test-fast: setup ## What needs no server: lint, types, unit, contract, architecture; under a minute
@@ -76,7 +76,7 @@ bench-peers: setup .local/bench/venv/.installed ## Our consumer beside Faust, Fa
 chaos: setup ## Faults of every kind under load, for half an hour (SEED= N= KILLS= REPLICAS= ONLY=)
 	@$(PY) -m tests.chaos $(CHAOS)
 
-lint types unit contract architecture alerts secured integration e2e bad-input kills cluster: setup
+lint types unit contract architecture alerts secured integration runtime e2e demos bad-input kills cluster: setup
 	@$(PY) -m tests.floors $@
 
 lint: ## Only ruff
@@ -86,8 +86,10 @@ contract: ## Only this floor of tests
 architecture: ## Only this floor of tests
 alerts: ## Only this floor of tests (prometheus, promtool)
 secured: ## Only this floor of tests
-integration: ## Only this floor of tests
+integration: ## Only this floor of tests (what the services share has one of its own, runtime)
+runtime: ## Only this floor of tests
 e2e: ## Only this floor of tests
+demos: ## Only this floor of tests
 bad-input: ## Only this floor of tests
 kills: ## Only this floor of tests
 cluster: ## Three brokers, of which one dies; no part of `make test`

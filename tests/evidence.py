@@ -8,8 +8,6 @@ import asyncio
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
-from io import StringIO
 from typing import Any
 
 import asyncpg
@@ -20,9 +18,6 @@ from aiokafka.structs import TopicPartition
 from deploy.local.machine import ROOT
 from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
-from services.audit.verify import Asked, verify
-from shared.runtime.rebuild import check
-from shared.runtime.settings import OperatorSettings
 from shared.topics import SHARDS, TOPICS
 from tests.oracle import Charge, Evidence, Kill, Mail, Told
 
@@ -126,23 +121,6 @@ async def run_commands(stack: Stack) -> dict[str, tuple[int, str]]:
     return dict(zip(commands, answers, strict=True))
 
 
-async def do_commands(stack: Stack) -> dict[str, tuple[int, str]]:
-    """The same as `run_commands`, without a process for each: a third of the time, for a look after every kill."""
-    said = StringIO()
-    code = await verify(OperatorSettings(**_settings(stack, "audit")), Asked(), said)
-    answers = {VERIFY: (code, said.getvalue())}
-    for name in REBUILT:
-        told: list[str] = []
-        service = import_module(f"services.{name}.__main__").service()
-        code = await check(service, service.settings(**_settings(stack, name)), told.append)
-        answers[f"{name} rebuild --check"] = code, "\n".join(told)
-    return answers
-
-
-def _settings(stack: Stack, service: str) -> dict[str, Any]:
-    return {name.lower(): value for name, value in stack.environment(service).items()}
-
-
 def charges(history: Iterable[Mapping[str, Any]]) -> list[Charge]:
     """What the bank took, from its own book: attempts to pay that were new and went well."""
     return [
@@ -153,11 +131,11 @@ def charges(history: Iterable[Mapping[str, Any]]) -> list[Charge]:
 
 
 async def gather(
-    stack: Stack, accepted: Mapping[str, str], kills: Sequence[Kill] = (), *, processes: bool = True
+    stack: Stack, accepted: Mapping[str, str], kills: Sequence[Kill] = (), *, commands: bool = True
 ) -> Evidence:
     """All evidence about `stack`. `accepted`: dossier id → code of every application that was answered 2xx.
 
-    `processes`: the operator's commands run as an operator runs them, else inside this process.
+    Without `commands`, what an operator's commands say of it is left out: they take most of the time.
     """
     url = {service: stack.ground.databases(stack.suffix).auditor_url(service) for service in SERVICES}
     statuses = await _fetch(url["intake"], "SELECT dossier_id, status FROM states")
@@ -175,7 +153,7 @@ async def gather(
         [Mail(line["message_id"], datetime.fromisoformat(line["at"])) for line in stack.outside.mails()],
         {orjson.loads(row["data"])["message_id"]: row["recorded_at"].astimezone(UTC) for row in noticed},
         kills,
-        await run_commands(stack) if processes else await do_commands(stack),
+        await run_commands(stack) if commands else {},
     )
 
 

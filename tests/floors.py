@@ -4,8 +4,8 @@
 test is an error, so that a renamed folder cannot pass unseen; only a floor whose folder is absent is left out, and says
 so. So is one whose program this machine lacks (`_PROGRAMS`); where CI is set, that is a failure.
 
-Two run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: the longest first,
-and whoever has ended takes the next. The first one prints as it goes, each other what it said when it has ended.
+Three run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: the longest
+first, and whoever has ended takes the next. The first one prints as it goes, each other what it said when it has ended.
 
 A test that takes longer than `_SECONDS` ends its floor, however long that has run: it is told to stop as by Ctrl-C, and
 ended with all that it started if it does not; the test that ran is named.
@@ -31,6 +31,8 @@ from shared.command import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 _PYTHON = sys.executable
+_AT_ONCE = 3
+"""Floors at a time: two cores are full with three, and one alone leaves half of them idle."""
 _SECONDS = 600
 _LOOK_EVERY_S = 5.0
 _STOP_S = 30
@@ -81,7 +83,7 @@ def _run_all(floors: Sequence[str]) -> list[Outcome]:
         return [_run(floors[0])]
     first, *others = sorted(floors, key=_LONGEST_FIRST.index)
     print(f"== {first}, and beside it {', '.join(others)}", flush=True)
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         begun = {floor: pool.submit(_FLOORS[floor], floor, floor != first) for floor in (first, *others)}
         return [begun[floor].result() for floor in floors]
 
@@ -100,14 +102,15 @@ def _check(*command: str) -> Run:
 
 
 def _tests(floor: str, apart: bool) -> Outcome:
-    folder = ROOT / "tests" / _FOLDERS.get(floor, floor)
+    folder = _folder(floor)
     if not folder.is_dir():
         return Outcome(floor, 0, 0, 0, 0.0, "absent")
     if lacking := _lacking(floor):
         return Outcome(floor, 0, int("CI" in os.environ), 0, 0.0, lacking)
     with tempfile.TemporaryDirectory() as scratch:
         results, running = Path(scratch) / "results.xml", Path(scratch) / "running"
-        status, seconds = _process(_pytest(folder, results, running), floor if apart else None, running)
+        command = (*_pytest(folder, results, running), *_elsewhere(folder))
+        status, seconds = _process(command, floor if apart else None, running)
         outcome = _outcome(floor, status, seconds, results)
         return _late(outcome, running) if status == _LATE else outcome
 
@@ -123,6 +126,15 @@ def _lacking(floor: str) -> str:
 def _pytest(folder: Path, results: Path, running: Path) -> Sequence[str]:
     written = (f"--junit-xml={results}", "-p", "tests.running", f"--running={running}")
     return (_PYTHON, "-m", "pytest", "-q", str(folder), *written)
+
+
+def _elsewhere(folder: Path) -> Sequence[str]:
+    """What leaves out of `folder` what lies in it and is a floor of its own."""
+    return [f"--ignore={other}" for other in map(_folder, _FOLDERS) if folder in other.parents]
+
+
+def _folder(floor: str) -> Path:
+    return ROOT / "tests" / _FOLDERS.get(floor, floor)
 
 
 def _outcome(floor: str, status: int, seconds: float, results: Path) -> Outcome:
@@ -223,7 +235,9 @@ _FLOORS: Mapping[str, Run] = {
             "alerts",
             "secured",
             "integration",
+            "runtime",
             "e2e",
+            "demos",
             "bad-input",
             "kills",
             "cluster",
@@ -231,13 +245,19 @@ _FLOORS: Mapping[str, Run] = {
         _tests,
     ),
 }
-_FOLDERS = {"e2e": "e2e/proofs", "bad-input": "e2e/bad_input", "kills": "chaos"}
+_FOLDERS = {
+    "runtime": "integration/runtime",
+    "e2e": "e2e/proofs",
+    "demos": "e2e/demos",
+    "bad-input": "e2e/bad_input",
+    "kills": "chaos",
+}
 """Where a floor lies, if not in the folder of its name."""
 _PROGRAMS = {"alerts": ("promtool", "prometheus")}
 """What a floor needs that `make setup` does not bring: the program, and Debian's package of it."""
 _LONGEST_FIRST = (
-    "e2e", "integration", "kills", "bad-input", "secured", "unit", "alerts", "contract", "types", "architecture",
-    "lint", "cluster",
+    "e2e", "integration", "runtime", "kills", "demos", "bad-input", "unit", "types", "secured", "alerts", "contract",
+    "architecture", "lint", "cluster",
 )  # fmt: skip
 _ASKED_FOR = {"cluster"}
 """Runs only if it is named: its three brokers take a minute of both cores."""

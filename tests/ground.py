@@ -15,11 +15,14 @@ import asyncpg
 import psutil
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
 
 from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.local.ground import Ground
 from deploy.local.server import Server
 from deploy.postgres.provision import Databases
+from shared.topics import TOPICS, Topic
 
 _numbers = itertools.count(1)
 
@@ -28,7 +31,20 @@ _numbers = itertools.count(1)
 async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     """A ground with data of its own on free ports, never an external one: tests kill its servers."""
     async with Ground(tmp_path_factory.mktemp("ground"), say=print) as ground:
+        await _trust_the_machine(ground)
         yield ground
+
+
+async def _trust_the_machine(ground: Ground) -> None:
+    """Tests kill servers and never the machine, which keeps what a killed server has written: waiting for the disk, at
+    each checkpoint of hundreds of databases, would prove nothing more.
+    """
+    connection = await asyncpg.connect(ground.admin_url)
+    try:
+        await connection.execute("ALTER SYSTEM SET fsync = off")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 @pytest_asyncio.fixture
@@ -38,9 +54,20 @@ async def fresh_databases(ground: Ground) -> Databases:
 
 
 async def empty_topics(ground: Ground) -> None:
-    """Every topic of the platform, deleted and made again: no record, offsets from 0. About a second."""
-    await delete_topics(ground.bootstrap_servers)
+    """Every topic of the platform without a record, offsets from 0: those that had one are deleted and made again."""
     await ensure_topics(ground.bootstrap_servers)
+    if used := await _used(ground.bootstrap_servers):
+        await delete_topics(ground.bootstrap_servers, used)
+        await ensure_topics(ground.bootstrap_servers, used)
+
+
+async def _used(bootstrap: str) -> list[Topic]:
+    """The topics that have, or had, a record."""
+    partitions = [TopicPartition(topic.name, number) for topic in TOPICS.values() for number in range(topic.partitions)]
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as consumer:
+        consumer.assign(partitions)  # else the leaders are unknown, and asked for half a second later
+        ends = await consumer.end_offsets(partitions)
+    return [TOPICS[name] for name in {place.topic for place, end in ends.items() if end > 0}]
 
 
 def separate_ground(directory: Path) -> Ground:

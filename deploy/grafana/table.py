@@ -72,6 +72,9 @@ DEPENDENCIES = Dashboard("dossier-dependencies", "Each dependency", (
           [Query("sum by (reason) (increase(dossier_bank_reports_refused_total[1h]))", "{{reason}}")]),
     Panel("Tasks that wait for a data key", "For more than two minutes.", "short",
           [Query("max by (task) (dossier_keys_late)", "{{task}}")], red=1, alert="DossierKeysLate"),
+    Panel("Data keys that were not kept", "Since the processes began, by why.", "short",
+          [Query("sum by (service, reason) (dossier_keys_refused_total)", "{{service}} {{reason}}")], red=1,
+          alert="DossierKeyRefused"),
 ))  # fmt: skip
 
 STORES = Dashboard("dossier-stores", "Kafka and PostgreSQL", (

@@ -10,9 +10,11 @@ or `M2_REPO` with the right digest is copied from there.
 
 import hashlib
 import os
+import re
 import shutil
 import ssl
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,6 +45,11 @@ _TRIES = 3
 _NEEDED = ("compile", "runtime")
 
 
+_PART = r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*"
+_COORDINATE = re.compile(rf"{_PART}:{_PART}:{_PART}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
 class JarsError(DossierError):
     """A jar could not be had, or is not the one that `jars.lock` pins; the message says which and what to do."""
 
@@ -54,6 +61,11 @@ class Jar:
     coordinate: str
     sha256: str
 
+    def __post_init__(self) -> None:
+        """Raises JarsError for what names no jar: a file of that name could lie anywhere."""
+        if not (_COORDINATE.fullmatch(self.coordinate) and _SHA256.fullmatch(self.sha256)):
+            raise JarsError(f"{LOCK.name}: {self.coordinate} {self.sha256} is not group:artifact:version and a SHA-256")
+
     @property
     def file(self) -> str:
         """Its file name, as Maven gives it."""
@@ -62,8 +74,12 @@ class Jar:
 
 
 def pinned(lock: Path = LOCK) -> list[Jar]:
-    """Every jar of the lock file, in its order."""
-    return [Jar(*line.split()) for line in lock.read_text().splitlines() if not line.startswith("#")]
+    """Every jar of the lock file, in its order. Raises JarsError for a line that names none, or a file twice."""
+    lines = [line.split() for line in lock.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    jars = [Jar(words[0], " ".join(words[1:])) for words in lines]
+    if twice := [file for file, times in Counter(jar.file.lower() for jar in jars).items() if times > 1]:
+        raise JarsError(f"{LOCK.name} names more than one jar of the file name {twice[0]}")
+    return jars
 
 
 def fetch(jars: Sequence[Jar], libs: Path) -> None:

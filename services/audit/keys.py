@@ -12,7 +12,7 @@ from uuid import UUID
 from services.audit import trail_store
 from services.audit.comparison import MOST_FINDINGS
 from services.audit.differences import KEYS_TOPIC, Finding
-from shared.runtime.keyring import SOURCE
+from shared.runtime.keys_heard import SOURCE
 from shared.runtime.sharding import shard_of
 from shared.topics import KEYS
 

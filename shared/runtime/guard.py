@@ -18,7 +18,7 @@ from shared.errors import Misconfigured, Unavailable
 from shared.runtime.ends import ALL, NOWHERE, Claim, Without, fit, highest, key_ends, last_claims
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.kafka import Broker, refusal
-from shared.runtime.keyring import unpublish_keys
+from shared.runtime.keys_sent import unpublish_keys
 from shared.runtime.own import disowned
 from shared.topics import KEYS, SHARDS, topic_of
 

@@ -78,6 +78,7 @@ class Metrics:
     tasks_oldest = _gauge("tasks_oldest_timestamp_seconds", "Oldest due task, 0 when none", "task")
     task_attempts = _counter("task_attempts", "Attempts by how they ended", "task", "outcome")
     keys_late = _gauge("keys_late", "Tasks that wait for a data key longer than two minutes; alert above 0", "task")
+    keys_refused = _counter("keys_refused", "Data keys that were heard and not kept, by why; alert above 0", "reason")
     dead_letters = _gauge("dead_letters_open", "Dead letters that wait for an operator")
     parked = _gauge("parked_dossiers", "Dossiers that wait behind a dead letter")
     gaps = _gauge("sequence_gaps", "Writers' shards that stopped at a gap or fork")

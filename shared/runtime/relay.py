@@ -24,7 +24,7 @@ from shared.runtime.crash import crash_point
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.flights import Flights
 from shared.runtime.kafka import Broker
-from shared.runtime.keyring import note_keys, send_key, unpublished_keys
+from shared.runtime.keys_sent import note_keys, send_key, unpublished_keys
 from shared.runtime.metrics import Metrics
 from shared.runtime.pace import rest
 from shared.runtime.packing import last_of, packed

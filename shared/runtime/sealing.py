@@ -50,10 +50,10 @@ class Kek:
         return WrappedKey(dossier_id, self.name, _encrypt(self._cipher, data_key, self._about(dossier_id)))
 
     def unwrap(self, key: WrappedKey) -> bytes:
-        """The data key itself. Raises Misconfigured if it was wrapped under another key-encryption key."""
+        """The data key itself. Raises Misconfigured if it was wrapped under another key-encryption key, or is none."""
         try:
             return _decrypt(self._cipher, key.wrapped, self._about(key.dossier_id))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to be anything
             raise Misconfigured(f"data key of dossier {key.dossier_id} is not under {self.name}") from error
 
     def _about(self, dossier_id: UUID) -> bytes:

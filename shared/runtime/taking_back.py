@@ -33,7 +33,8 @@ from shared.runtime.batch import Record
 from shared.runtime.commit import Desk, ordered
 from shared.runtime.decider import Decider, Message, as_stored
 from shared.runtime.kafka import Broker, record
-from shared.runtime.keyring import take_back_keys
+from shared.runtime.keys_heard import take_back_keys
+from shared.runtime.keys_judged import Judge
 from shared.runtime.metrics import Metrics
 from shared.runtime.own import Spot, disowned, own
 from shared.runtime.store import Connection, EventRow, TaskWrite, columns
@@ -104,26 +105,27 @@ class Head:
 
 @dataclass
 class TakingBack:
-    """Makes one service's store as whole as its topic. `progress` is told how many of how many are there."""
+    """Makes one service's store as whole as its topic, and its data keys, if it makes some (`judge`)."""
 
     decider: Decider[Any]
     pool: "asyncpg.Pool[asyncpg.Record]"
     broker: Broker
     metrics: Metrics
     desk: Desk = field(default_factory=Desk)
-    makes_keys: bool = False
+    judge: Judge | None = None
 
     async def run(self, ends: Mapping[int, int], progress: Callable[[int, int], None]) -> None:
         """Take back what these shards (shard → last position on the topic) lack. Raises Unavailable with the reason if
-        the topic does not continue the store, KafkaError, and what a lost connection raises.
+        the topic does not continue the store, KafkaError, and what a lost connection raises. `progress` is told how
+        many of how many are there.
         """
         heads = await self._heads()
         wanted = sum(end - heads[shard].position for shard, end in ends.items())
         log.warning("taking-back-begins", events=wanted, shards=sorted(ends))
         done = 0
         async with self.broker.reader(f"{self.decider.name}-taking-back") as reader:
-            if self.makes_keys:
-                log.warning("keys-taken-back", keys=await take_back_keys(self.pool, reader))
+            if self.judge is not None:
+                log.warning("keys-taken-back", keys=await take_back_keys(self.pool, reader, self.judge))
             without = await disowned(self.pool)
             stops = await self._begin(reader, {shard: heads[shard] for shard in ends})
             for shard, end in sorted(ends.items()):

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -27,10 +27,11 @@ from shared.runtime.crash import crash_point
 from shared.runtime.decider import Message, Outcome
 from shared.runtime.ending import end_at_once
 from shared.runtime.engine import LOST_CONNECTION
-from shared.runtime.hands import WorkersHands
+from shared.runtime.hands import NOTHING
 from shared.runtime.metrics import Metrics
 from shared.runtime.moment import now
 from shared.runtime.pace import LONGEST_S, rest
+from shared.runtime.store import Taken, TaskWrite
 
 log = structlog.get_logger(__name__)
 
@@ -344,6 +345,59 @@ class Worker:
     def _backoff(self, attempts: int) -> float:
         """Seconds until the next attempt: exponential with full jitter."""
         return random.uniform(0.05, min(self.backoff_max_s, self.backoff_s * 2 ** min(attempts, 10)))  # noqa: S311
+
+
+@dataclass
+class WorkersHands:
+    """Those of a worker, as far as it has room. Where something waits for that room already, only a task that follows
+    from another: what has begun is ended first, and nothing else overtakes.
+    """
+
+    worker: Worker
+    _adrift: dict[UUID, UUID] = field(default_factory=dict)
+    """Task → claim of what was taken in a commit that failed: whether it was made, the database knows."""
+
+    def take(self, tasks: Sequence[TaskWrite], following: Collection[UUID]) -> Taken:
+        """Claim what can be begun at once; an alarm cannot."""
+        worker, taken = self.worker, dict[UUID, TaskWrite]()
+        if not (tasks and worker.takes):
+            return NOTHING
+        rooms = {dependency: worker.room_for(dependency) for dependency in worker.groups()}
+        for task in tasks if worker.has_all_begun else [task for task in tasks if task.id in following]:
+            kind = worker.kinds.get(task.kind)
+            if kind is not None and task.run_at is None and rooms[kind.dependency] > 0:
+                rooms[kind.dependency] -= 1
+                taken[task.id] = task
+        worker.busy.update(self._dependencies(taken))
+        return Taken(uuid4(), worker.instance, worker.lease_s, taken)
+
+    def begin(self, taken: Taken, claimed: Collection[UUID]) -> None:
+        """Begin what was enqueued under our claim."""
+        self.worker.busy.subtract(self._dependencies(taken.tasks))
+        for task in [taken.tasks[id_] for id_ in claimed]:
+            self.worker.start(
+                {"id": task.id, "kind": task.kind, "dossier_id": task.dossier_id, "payload": task.payload,
+                 "attempts": 1, "claim": taken.claim, "enqueued_at": now()}
+            )  # fmt: skip
+
+    def let_go(self, taken: Taken) -> None:
+        """Begin nothing; what was committed all the same is free as soon as the database is there again."""
+        self.worker.busy.subtract(self._dependencies(taken.tasks))
+        self._adrift |= dict.fromkeys(taken.tasks, taken.claim)
+
+    async def free_adrift(self) -> None:
+        """Free what nobody has begun. Raises what a lost connection raises."""
+        if not (adrift := dict(self._adrift)):
+            return
+        await self.worker.pool.execute(
+            """UPDATE tasks SET claim = NULL, claimed_by = NULL, run_at = now()
+               WHERE id = ANY ($1) AND ((id, claim) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))) IS TRUE""",
+            list(adrift), list(adrift.values()),
+        )  # fmt: skip
+        self._adrift = {task: claim for task, claim in self._adrift.items() if adrift.get(task) != claim}
+
+    def _dependencies(self, tasks: Mapping[UUID, TaskWrite]) -> list[str | None]:
+        return [self.worker.kinds[task.kind].dependency for task in tasks.values()]
 
 
 class TaskFailed(Outcome):

@@ -21,11 +21,13 @@ from shared.runtime.guard import RestoreGuard
 from shared.runtime.http import Door
 from shared.runtime.in_time import in_time
 from shared.runtime.kafka import STOP_S, Broker, Watch
-from shared.runtime.keyring import KeyListener, KeyRing
+from shared.runtime.keyring import KeyRing
+from shared.runtime.keys_heard import KeyListener
+from shared.runtime.keys_judged import Judge
 from shared.runtime.listener import Listener
 from shared.runtime.metrics import Metrics
 from shared.runtime.relay import Relay
-from shared.runtime.sealing import Kek, seal_kept
+from shared.runtime.sealing import Kek, Keks, seal_kept
 from shared.runtime.service import Resources, Service
 from shared.runtime.settings import OperatorSettings, Settings
 from shared.runtime.taking_back import TakingBack
@@ -177,7 +179,11 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     hears = [topic.name for topic in heard_by(service.name)]
     keys_topic = [KEYS.name] if service.makes_keys or service.hears_keys else []
     watch = Watch(broker, service.name, [topic_of(service.name), *hears, *keys_topic], service.name)
-    taking_back = TakingBack(service.decider, pool, broker, metrics, service.desk, service.makes_keys)
+    holds_keys = service.makes_keys or service.hears_keys
+    judge = Judge(settings.kek() if holds_keys else Keks([Kek(bytes(32), "none")]), metrics)
+    taking_back = TakingBack(
+        service.decider, pool, broker, metrics, service.desk, judge if service.makes_keys else None
+    )
     guard = RestoreGuard(
         service.name, pool, broker, service.makes_keys, hears=hears,
         take_back=taking_back.run, tell_behind=metrics.behind.set,
@@ -186,9 +192,8 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     relay = Relay(service.name, pool, broker, metrics, service.makes_keys, guard.again, settings.instance)
     engine = _engine(service, settings, metrics, guard)
     batcher = Batcher(engine.handle)
-    holds_keys = service.makes_keys or service.hears_keys
     patience = KEY_PATIENCE_S if service.hears_keys else 0.0
-    keys = KeyRing(pool, settings.kek() if holds_keys else Kek(bytes(32), "none"), patience)
+    keys = KeyRing(pool, judge.keks, patience)
     door = Door(batcher, settings.body_key())
     resources = Resources(
         settings, pool, keys, door, metrics, lost=guard.lost, readable=guard.readable, kept=engine.kept
@@ -201,7 +206,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     engine.hands = worker.hands
     engine.on_committed = partial(_committed, relay, worker)
     listener = Listener(service.name, pool, engine, broker, metrics, progress=resources.progress)
-    key_listener = KeyListener(service.name, pool, broker, keys.arrived)
+    key_listener = KeyListener(service.name, pool, broker, judge, keys.arrived)
     return Runtime(
         service, settings, pool, metrics, broker, watch, guard, group, engine, relay, batcher,
         resources, worker, listener, key_listener if service.hears_keys else None,

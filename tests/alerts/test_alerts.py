@@ -40,6 +40,7 @@ _BANK = 'dossier_bank_reports_total{service="payment",outcome="%s"}'
 _SAID = 'dossier_events_recorded_total{service="%s",event_type="vn.gov.dossier.%s.v1"}'
 _MAILS = 'dossier_mails_total{service="notification", outcome="%s", reason="%s"}'
 _DUE = 'dossier_tasks_oldest_timestamp_seconds{service="%s",instance="%s",task="%s"}'
+_REFUSED = 'dossier_keys_refused_total{service="payment",instance="%d",reason="replaced"}'
 _NEEDS = 'dossier_task_dependency{service="verification",instance="%s",task="look-up",dependency="register"}'
 _CIRCUIT = 'dossier_circuit_state{service="verification",instance="%s",dependency="register"}'
 _SILENT_SERVER = "0 0 0 1 1 2 1 1 1 1 2 1 1 1 1 1 1 1 2 1 1 1 1 2 1 1 1 1 1 1"
@@ -162,6 +163,11 @@ CASES: Mapping[str, Case] = {
         2,
         {'dossier_keys_late{service="notification",task="send-mail"}': "2x2"},
         {'dossier_keys_late{service="notification",task="send-mail"}': "0x2"},
+    ),
+    "DossierKeyRefused": Case(
+        2,
+        {_REFUSED % 0: "0x2", _REFUSED % 1: "0 0 1"},
+        {_REFUSED % 0: "0x2", _REFUSED % 1: "0x2"},
     ),
     "DossierAcceptanceOverdue": Case(
         31,

@@ -110,3 +110,16 @@ def test_a_floor_whose_program_is_missing_is_left_out_and_named_but_not_in_ci(
     assert "left out: promtool is not installed (apt-get install prometheus)" in told.stdout
     assert f"0 passed, {failed} failed" in told.stdout
     assert told.returncode == failed
+
+
+def test_every_file_of_tests_belongs_to_one_floor() -> None:
+    """A floor that lies within another one is no part of that one."""
+    folders = {name: floors._folder(name) for name, run in floors._FLOORS.items() if run is floors._tests}
+    for file in (floors.ROOT / "tests").rglob("test_*.py"):
+        homes = [
+            name
+            for name, folder in folders.items()
+            if folder in file.parents
+            and not any(Path(each.removeprefix("--ignore=")) in file.parents for each in floors._elsewhere(folder))
+        ]
+        assert len(homes) == 1, f"{file} belongs to {homes}"

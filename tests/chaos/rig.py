@@ -198,11 +198,11 @@ class Rig:
             for kill in self.kills
         ]
 
-    async def verdict(self, *, processes: bool = False) -> Verdict:
-        """What the oracle says of everything that was ever played here; see `gather` for `processes`."""
+    async def verdict(self, *, commands: bool = False) -> Verdict:
+        """What the oracle says of everything that was ever played here; see `gather` for `commands`."""
         faults = [f"line {one.line.number}: {one.fault}" for one in self.played if one.fault]
         accepted = {one.dossier_id: one.code for one in self.played if one.dossier_id}
-        verdict = judge(await gather(self.stack, accepted, self.kills, processes=processes))
+        verdict = judge(await gather(self.stack, accepted, self.kills, commands=commands))
         verdict.faults[:0] = faults
         self.verdicts.append(verdict)
         return verdict

@@ -246,7 +246,7 @@ class Run:
         """What oracle and checker say."""
         accepted = {one.dossier_id: one.code for one in self.load.played if one.dossier_id}
         kills = [kill for one in self.met for kill in one.kills()]
-        evidence = await gather(self.stage, accepted, kills, processes=True)
+        evidence = await gather(self.stage, accepted, kills)
         verdict = judge(evidence)
         verdict.faults[:0] = [f"line {one.line.number}: {one.fault}" for one in self.load.failed]
         findings = check(self.load.desk.history, self.watcher.observed)

@@ -1,7 +1,7 @@
 """Whatever dies, and wherever: every accepted application ends, and everything was said exactly once.
 
 Each test kills one part under load, starts it again, waits until every dossier that was begun has ended, and asks the
-oracle about the whole past of the platform.
+oracle about the whole past of the platform; what an operator's commands say of that past is asked in the end.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ async def test_nothing_is_lost_or_doubled_by_a_stop_beyond_the_session_a_cut_com
 
 
 async def test_the_kills_left_repeats_on_topics_and_second_copies_of_mails_which_nobody_took_for_news(rig: Rig) -> None:
-    verdict = await rig.verdict(processes=True)
+    verdict = await rig.verdict(commands=True)
     assert not verdict.faults
     assert verdict.repeats > 0
     assert verdict.second_copies > 0

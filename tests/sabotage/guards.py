@@ -32,6 +32,7 @@ _COMMITTING = "shared/runtime/migrations/008_leaner.sql"
 _RELAY = "shared/runtime/relay.py"
 _CONSUMER = "shared/runtime/consumer.py"
 _KEYRING = "shared/runtime/keyring.py"
+_KEYS_HEARD = "shared/runtime/keys_heard.py"
 
 GUARDS = (
     Guard(
@@ -200,7 +201,7 @@ GUARDS = (
     ),
     Guard(
         "a destroyed key is destroyed for good",
-        (Cut(_KEYRING, " WHERE data_keys.destroyed_at IS NULL", ""),),
+        (Cut(_KEYS_HEARD, "data_keys.destroyed_at IS NULL AND (excluded.wrapped IS NULL", "(true"),),
         "tests/integration/guards/test_destroyed_keys.py"
         "::test_a_destroyed_key_stays_destroyed_when_its_old_record_is_heard_again",
     ),

@@ -5,12 +5,15 @@ import signal
 import sys
 
 import pytest
+from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.kafka.acls import Acl, Operation, Resource
 from deploy.kafka.principals import ensure_users
 from deploy.local.status import status
 from deploy.waiting import until
+from deploy.watcher.certificates import AUTHORITY, BROKERS, Certificates
+from deploy.watcher.metrics import Metrics
 from shared.topics import TOPICS, topic_of
 from tests.secured.play import SOON_S, Play, of
 
@@ -33,6 +36,18 @@ async def _is_level(play: Play) -> bool:
     """What the operator's status says: notices may still be on their way when a dossier has ended."""
     told: list[str] = []
     return await status([play.stack.directory], told.append) == 0
+
+
+async def test_when_the_certificates_of_a_real_broker_end_is_told(play: Play) -> None:
+    metrics, secrets = Metrics(["-"]), play.stack.ground.secrets
+    await Certificates(play.broker("watcher"), metrics).refresh()
+    broker, authority = secrets.path("kafka_tls.pem"), secrets.path("kafka_ca.pem")
+    for file, dependency in ((broker, BROKERS), (authority, AUTHORITY)):
+        told = metrics.registry.get_sample_value(
+            "dossier_certificate_not_after_timestamp_seconds", {"dependency": dependency}
+        )
+        (end,) = {one.not_valid_after_utc for one in x509.load_pem_x509_certificates(file.read_bytes())}
+        assert told == end.timestamp(), dependency
 
 
 async def test_what_may_not_be_written_waits_and_is_told_why(play: Play) -> None:

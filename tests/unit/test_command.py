@@ -1,5 +1,6 @@
 """A command that is interrupted, or that nobody reads any more, ends without a traceback."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -30,6 +31,18 @@ run_command(main)
 """
 PARSED = "import argparse; from shared.command import run_command; run_command(argparse.ArgumentParser().parse_args)"
 CODE = "from shared.command import run_command; run_command(lambda: 7)"
+
+
+SAYS = """
+import sys
+from shared.command import run_command
+def main():
+    sys.stdout.write("an answer")
+    sys.stderr.write("a word")
+    print(sys.stdin.read(), file=sys.stderr)
+    return 3
+run_command(main)
+"""
 
 
 def begun(*arguments: str) -> "subprocess.Popen[bytes]":
@@ -75,3 +88,22 @@ def test_the_code_is_what_main_returns_or_ends_with(arguments: Sequence[str], co
     with begun(*arguments) as child:
         child.communicate()
     assert child.returncode == code
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_command_whose_streams_are_closed_ends_as_it_would_without_a_traceback(closed: str) -> None:
+    shell = f"{shlex.quote(sys.executable)} -c {shlex.quote(SAYS)} {closed}"
+    ended = subprocess.run(["sh", "-c", shell], cwd=ROOT, input=b"asked", capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 3
+    assert ended.stdout == (b"" if closed.startswith(">") or " >" in closed else b"an answer")
+    assert ended.stderr == (b"" if "2>" in closed else b"a word\n" if "<" in closed else b"a wordasked\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-m", "shared.law", "catalogue"], ["-m", "shared.law", "--help"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_operators_command_with_its_output_closed_says_nothing(arguments: Sequence[str]) -> None:
+    shell = f"{shlex.join([sys.executable, *arguments])} >&-"
+    ended = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert (ended.stderr, ended.returncode) == (b"", 0)

@@ -12,8 +12,11 @@ from aiokafka.structs import TopicPartition
 from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.waiting import until
 from shared.runtime.kafka import Broker
-from shared.runtime.keyring import KeyListener, note_keys, send_key
-from shared.runtime.sealing import Kek, new_data_key
+from shared.runtime.keys_heard import KeyListener
+from shared.runtime.keys_judged import Judge
+from shared.runtime.keys_sent import note_keys, send_key
+from shared.runtime.metrics import Metrics
+from shared.runtime.sealing import Kek, Keks, WrappedKey, new_data_key
 from shared.runtime.sharding import shard_of
 from shared.topics import KEYS
 from tests.integration.audit.stage import Stage
@@ -22,7 +25,7 @@ from tests.integration.runtime.wire import running
 pytestmark = pytest.mark.integration
 
 HEARER = "payment"
-KEK = Kek(bytes(32))
+KEK, NEWER = Kek(bytes(32)), Kek(bytes([1]) * 32, "kek-2")
 ONE, OTHER, UNKNOWN = (uuid4() for _ in range(3))
 
 
@@ -42,6 +45,11 @@ class Keys:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        self.judge = Judge(Keks([KEK, NEWER]), Metrics(HEARER))
+
+    def refused(self, reason: str) -> float:
+        """How many keys the hearer has not kept for this reason."""
+        return self.judge.metrics.registry.get_sample_value("dossier_keys_refused_total", {"reason": reason}) or 0.0
 
     async def forget(self) -> None:
         """Nobody has a key."""
@@ -86,7 +94,7 @@ class Keys:
 
         async with (
             asyncpg.create_pool(self.stage.databases.url(HEARER), min_size=1, max_size=2) as pool,
-            running(KeyListener(HEARER, pool, Broker(self.stage.bootstrap)).run()),
+            running(KeyListener(HEARER, pool, Broker(self.stage.bootstrap), self.judge).run()),
         ):
             await until(level, seconds=90, what="all keys to be heard")
 
@@ -109,10 +117,41 @@ def of_another() -> bytes:
     return wrapped(UNKNOWN)
 
 
+KEPT_OUT: dict[str, tuple[UUID, Any, str]] = {
+    "another's key": (ONE, of_another, "unopened"),
+    "a key of somebody's own": (ONE, lambda: wrapped(ONE), "replaced"),
+    "no key at all": (ONE, lambda: b'{"kek_id":"none","wrapped":"00"}', "kek-missing"),
+    "too short to be one": (ONE, lambda: b'{"kek_id":"kek-1","wrapped":"00"}', "unopened"),
+    "nothing": (ONE, lambda: b'{"kek_id":"kek-1","wrapped":""}', "unopened"),
+    "what does not open, for nobody": (UNKNOWN, lambda: wrapped(ONE), "unopened"),
+}
+
+
+@pytest.mark.parametrize(("dossier", "value", "reason"), KEPT_OUT.values(), ids=KEPT_OUT.keys())
+async def test_what_cannot_be_a_dossiers_key_takes_no_place_and_is_counted_once(
+    keys: Keys, dossier: UUID, value: Any, reason: str
+) -> None:
+    await keys.make(ONE, OTHER)
+    await keys.publish()
+    await keys.heard()
+    forged = value()
+    for _ in range(2):
+        await keys.put(dossier, forged)
+        await keys.heard()
+        assert (await keys.found(), keys.refused(reason)) == ([], 1)
+
+
+async def test_a_key_that_was_altered_in_a_hearers_store_is_named(keys: Keys) -> None:
+    await keys.make(ONE, OTHER)
+    await keys.publish()
+    await keys.heard()
+    async with keys.stage.administrator(HEARER) as conn:
+        altered = KEK.wrap(ONE, new_data_key()).wrapped
+        await conn.execute("UPDATE data_keys SET wrapped = $2 WHERE dossier_id = $1", ONE, altered)
+    assert await keys.found() == [("data key replaced", str(ONE))]
+
+
 TAMPERED: dict[str, tuple[UUID, Any, str]] = {
-    "another's key": (ONE, of_another, "data key replaced"),
-    "a key of somebody's own": (ONE, lambda: wrapped(ONE), "data key replaced"),
-    "no key at all": (ONE, lambda: b'{"kek_id":"none","wrapped":"00"}', "data key replaced"),
     "a tombstone": (ONE, lambda: None, "data key destroyed, not by its writer"),
     "a key of nobody": (UNKNOWN, lambda: wrapped(UNKNOWN), "data key added: its writer does not know it"),
     "a tombstone of nobody": (UNKNOWN, lambda: None, "data key added: its writer does not know it"),
@@ -120,7 +159,7 @@ TAMPERED: dict[str, tuple[UUID, Any, str]] = {
 
 
 @pytest.mark.parametrize(("dossier", "value", "what"), TAMPERED.values(), ids=TAMPERED.keys())
-async def test_what_somebody_else_puts_on_the_keys_topic_is_named(
+async def test_what_a_hearer_cannot_tell_from_a_true_record_is_named(
     keys: Keys, dossier: UUID, value: Any, what: str
 ) -> None:
     await keys.make(ONE, OTHER)
@@ -140,7 +179,9 @@ async def test_keys_that_are_yet_to_be_published_or_heard_are_no_finding(keys: K
     await keys.heard()
     await keys.make(OTHER)
     async with keys.stage.administrator(KEYS.writer) as conn:
-        await conn.execute("UPDATE data_keys SET kek_id = 'kek-2', published = false WHERE dossier_id = $1", ONE)
+        row = await conn.fetchrow("SELECT kek_id, wrapped FROM data_keys WHERE dossier_id = $1", ONE)
+        anew = "UPDATE data_keys SET kek_id = $2, wrapped = $3, published = false WHERE dossier_id = $1"
+        await conn.execute(anew, ONE, NEWER.name, NEWER.wrap(ONE, KEK.unwrap(WrappedKey(ONE, *row))).wrapped)
     assert await keys.found() == [], "a rewrapping is on its way"
     await keys.publish()
     assert await keys.found() == []

@@ -23,10 +23,12 @@ from shared.law.birth import birth_in_digits
 from shared.runtime.batch import Record
 from shared.runtime.batcher import Batcher
 from shared.runtime.kafka import Broker
-from shared.runtime.keyring import SOURCE, KeyListener, KeyRing
+from shared.runtime.keyring import KeyRing
+from shared.runtime.keys_heard import SOURCE, KeyListener
+from shared.runtime.keys_judged import Judge
 from shared.runtime.listener import Listener
 from shared.runtime.metrics import Metrics
-from shared.runtime.sealing import Kek, new_data_key, seal
+from shared.runtime.sealing import Kek, Keks, new_data_key, seal
 from shared.runtime.sharding import shard_of
 from shared.runtime.tasks import Worker
 from shared.topics import KEYS, topic_of
@@ -91,7 +93,8 @@ def _ring(stage: Stage) -> KeyRing:
 
 
 def _hearing(ground: Ground, stage: Stage, ring: KeyRing) -> KeyListener:
-    return KeyListener("verification", stage.pool, Broker(ground.bootstrap_servers), ring.arrived)
+    judge = Judge(Keks([KEK]), Metrics("verification"))
+    return KeyListener("verification", stage.pool, Broker(ground.bootstrap_servers), judge, ring.arrived)
 
 
 async def test_a_destroyed_key_stays_destroyed_when_its_old_record_is_heard_again(

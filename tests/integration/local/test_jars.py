@@ -62,6 +62,34 @@ def test_a_jar_comes_from_the_users_own_repository(libs: Path) -> None:
     assert (libs / "one-1.0.jar").read_bytes() == b"a jar"
 
 
+DIGEST = hashlib.sha256(b"a jar").hexdigest()
+SOUND = f"vn.made.up:one:1.0 {DIGEST}"
+BAD_LINES = (
+    f"vn.made.up:../../evil:1.0 {DIGEST}", f"vn.made.up:one:../../../evil {DIGEST}", f"../../up:one:1.0 {DIGEST}",
+    f"vn.made.up:/tmp/evil:1.0 {DIGEST}", f"vn.made.up:one:1.0/.. {DIGEST}", f"vn.made.up:..:1.0 {DIGEST}",
+    f"vn..up:one:1.0 {DIGEST}", f"vn.made.up:..\\evil:1.0 {DIGEST}", f"vn.made.up:one\0:1.0 {DIGEST}",
+    f"vn.made.up:one {DIGEST}", f"vn.made.up:one:1.0:jar {DIGEST}", f"::: {DIGEST}", "vn.made.up:one:1.0",
+    f"vn.made.up:one:1.0 {DIGEST[1:]}", f"vn.made.up:one:1.0 {DIGEST} more", f"vn.made.up:one:1.0 {DIGEST.upper()}",
+    f"vn.other:one:1.0 {DIGEST}", f"vn.other:ONE:1.0 {DIGEST}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_lock_that_names_something_else_than_jars_is_refused_before_anything_is_written(
+    line: str, libs: Path, tmp_path: Path
+) -> None:
+    (lock := tmp_path / "jars.lock").write_text(f"# a comment\n\n{SOUND}\n{line}\n")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(JarsError, match=r"jars\.lock"):
+        fetch(pinned(lock), libs)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_the_lock_of_the_platform_names_is_taken() -> None:
+    assert all(Path(jar.file).name == jar.file for jar in pinned())
+    assert len(pinned()) > 10
+
+
 @pytest.mark.usefixtures("repository")
 def test_a_link_to_somebody_elses_jars_is_replaced_and_theirs_stay(libs: Path) -> None:
     (link := libs.with_name("link")).symlink_to(libs)

@@ -8,8 +8,10 @@ import pytest
 from deploy.local.ground import Ground
 from shared.runtime.batch import Record
 from shared.runtime.kafka import Broker
-from shared.runtime.keyring import KeyListener
-from shared.runtime.sealing import Kek, new_data_key
+from shared.runtime.keys_heard import KeyListener
+from shared.runtime.keys_judged import Judge
+from shared.runtime.metrics import Metrics
+from shared.runtime.sealing import Kek, Keks, new_data_key
 from shared.topics import KEYS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import AT
@@ -17,6 +19,8 @@ from tests.integration.runtime.stage import Stage
 from tests.integration.runtime.test_lost_tail import lose
 from tests.integration.runtime.toy import NAME, name
 from tests.integration.runtime.wire import put, running, soon
+
+KEK = Kek(bytes(32))
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +31,7 @@ async def _topics_without_a_past(ground: Ground) -> None:
 async def publish(ground: Ground, *numbers: int) -> None:
     """The keys of these dossiers, on one partition in this order."""
     for number in numbers:
-        key = Kek(bytes(32)).wrap(name("dossier", number), new_data_key())
+        key = KEK.wrap(name("dossier", number), new_data_key())
         value = orjson.dumps({"kek_id": key.kek_id, "wrapped": key.wrapped.hex()})
         await put(ground.bootstrap_servers, Record(KEYS.name, 0, 0, AT, str(key.dossier_id).encode(), (), value))
 
@@ -40,7 +44,8 @@ async def hear(ground: Ground, stage: Stage, *numbers: int) -> None:
         found: set[UUID] = {row["dossier_id"] for row in await stage.admin.fetch("SELECT dossier_id FROM data_keys")}
         return wanted <= found
 
-    listener = KeyListener(NAME, stage.pool, Broker(ground.bootstrap_servers))
+    judge = Judge(Keks([KEK]), Metrics(NAME))
+    listener = KeyListener(NAME, stage.pool, Broker(ground.bootstrap_servers), judge)
     async with running(listener.run()):
         await soon(have_come, f"the keys {numbers} to come")
 

@@ -1,6 +1,7 @@
 """All data keys under a new key-encryption key, on real servers: whole, after any interruption, for every reader."""
 
 import os
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from deploy.local.ground import Ground
 from shared.errors import KekNotHere, KeyDestroyed, Misconfigured
 from shared.runtime.kafka import Broker
-from shared.runtime.keyring import KeyListener, KeyRing
+from shared.runtime.keyring import KeyRing
+from shared.runtime.keys_heard import KeyListener
+from shared.runtime.keys_judged import Judge
 from shared.runtime.metrics import Metrics
 from shared.runtime.relay import Relay
 from shared.runtime.rewrapping import _wrap_anew, rewrap, status
@@ -39,6 +42,11 @@ async def stored(stage: Stage, count: int = COUNT) -> dict[UUID, bytes]:
 def relay(ground: Ground, stage: Stage) -> Relay:
     """The relay of the keys' one writer."""
     return Relay(NAME, stage.pool, Broker(ground.bootstrap_servers), Metrics(NAME), owns_keys=True)
+
+
+def hearing(ground: Ground, stage: Stage, keks: Keks) -> KeyListener:
+    """A hearer that was given these."""
+    return KeyListener(NAME, stage.pool, Broker(ground.bootstrap_servers), Judge(keks, Metrics(NAME)))
 
 
 async def all_published(stage: Stage) -> None:
@@ -136,7 +144,7 @@ async def test_a_reader_that_has_only_the_new_one_reads_the_topic_from_its_begin
         except KekNotHere:
             return False
 
-    async with running(KeyListener(NAME, stage.pool, Broker(ground.bootstrap_servers)).run()):
+    async with running(hearing(ground, stage, new).run()):
         await soon(all_open, "every key to be heard")
 
 
@@ -152,3 +160,36 @@ async def test_who_wraps_does_not_start_without_one_that_is_needed_and_who_hears
     for hears in (False, True):
         with pytest.raises(Misconfigured, match="kek-1"):
             await KeyRing(stage.pool, other).check(hears)
+
+
+async def heard_by(ground: Ground, stage: Stage, keks: Keks, name: str, count: int = COUNT) -> KeyListener:
+    """Listen with these until so many keys lie under the one of that name."""
+    listener = hearing(ground, stage, keks)
+
+    async def so_many() -> bool:
+        return await stage.count("data_keys", f"kek_id = '{name}'") == count
+
+    async with running(listener.run()):
+        await soon(so_many, f"{count} keys under {name}")
+    return listener
+
+
+async def test_who_is_given_the_new_one_too_late_goes_on_with_the_keys_that_it_has_and_then_takes_the_new(
+    ground: Ground, stage: Stage
+) -> None:
+    keys = await stored(stage)
+    async with running(relay(ground, stage).run()):
+        await all_published(stage)
+        await rewrap(stage.pool, BOTH, silent)
+    await stage.empty()
+    early = hearing(ground, stage, Keks([OLD]))
+    counted = partial(early.judge.metrics.registry.get_sample_value, "dossier_keys_refused_total")
+
+    async def all_seen() -> bool:
+        return counted({"reason": "kek-missing"}) == await stage.count("data_keys") == COUNT
+
+    async with running(early.run()):
+        await soon(all_seen, "every key under the new one to be heard")
+    assert await opened(stage, Keks([OLD]), keys)
+    await heard_by(ground, stage, BOTH, "kek-2")
+    assert await opened(stage, Keks([NEW]), keys)

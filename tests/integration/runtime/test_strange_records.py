@@ -9,7 +9,10 @@ from deploy.local.ground import Ground
 from shared.runtime.ends import last_sequences
 from shared.runtime.headers import name_bytes
 from shared.runtime.kafka import Broker, read_range
-from shared.runtime.keyring import SOURCE, KeyListener
+from shared.runtime.keys_heard import SOURCE, KeyListener
+from shared.runtime.keys_judged import Judge
+from shared.runtime.metrics import Metrics
+from shared.runtime.sealing import Kek, Keks, new_data_key
 from shared.topics import KEYS
 from tests import raw
 from tests.ground import empty_topics
@@ -48,7 +51,9 @@ async def test_a_restored_store_is_compared_with_the_last_event_before_a_strange
 
 
 async def test_keys_are_heard_across_what_is_no_key(ground: Ground, stage: Stage) -> None:
-    key, body = str(uuid4()).encode(), b'{"kek_id":"kek-1","wrapped":"00"}'
+    kek = Kek(bytes(32))
+    judge, wrapped = Judge(Keks([kek]), Metrics("test")), kek.wrap(uuid4(), new_data_key())
+    key, body = str(wrapped.dossier_id).encode(), b'{"kek_id":"kek-1","wrapped":"%s"}' % wrapped.wrapped.hex().encode()
     nul = raw.record(str(uuid4()).encode(), b'{"kek_id":"kek\\u0000","wrapped":"00"}')
     for odd in (ODD, nul, raw.record(key, body)):
         await raw.send(ground.bootstrap_servers, KEYS.name, SHARD, raw.batch(odd))
@@ -56,6 +61,6 @@ async def test_keys_are_heard_across_what_is_no_key(ground: Ground, stage: Stage
     async def heard() -> bool:
         return await stage.count("heard", f"source = '{SOURCE}' AND next_offset = 3") == 1
 
-    async with running(KeyListener("test", stage.pool, Broker(ground.bootstrap_servers)).run()):
+    async with running(KeyListener("test", stage.pool, Broker(ground.bootstrap_servers), judge).run()):
         await soon(heard, "the keys to be heard")
     assert await stage.count("data_keys") == 1

@@ -17,9 +17,11 @@ from shared.runtime.decider import Decider, Message, Task, task_id
 from shared.runtime.engine import Engine
 from shared.runtime.guard import RestoreGuard
 from shared.runtime.kafka import Broker
+from shared.runtime.keys_judged import Judge
 from shared.runtime.metrics import Metrics
 from shared.runtime.reading import StateReader
-from shared.runtime.sealing import Kek, new_data_key
+from shared.runtime.sealing import Kek, Keks, new_data_key
+from shared.runtime.sharding import shard_of
 from shared.runtime.taking_back import Head, Taken, TakingBack
 from shared.topics import KEYS, topic_of
 from tests.ground import empty_topics
@@ -30,6 +32,8 @@ from tests.integration.runtime.toy import NAME, Tally, Work, dossiers, name
 from tests.integration.runtime.wire import put, read_topic, running, soon
 
 SHARD = 4
+KEK = Kek(bytes(32))
+JUDGE = Judge(Keks([KEK]), Metrics(NAME))
 DOSSIER, OTHER = dossiers(SHARD, 2)
 TABLES = ("events", "states", "shards", "relay", "heard", "requests", "numbers", "tasks", "data_keys")
 
@@ -39,18 +43,18 @@ async def _topics_without_a_past(ground: Ground) -> None:
     await empty_topics(ground)
 
 
-async def back_up(stage: Stage) -> None:
+async def back_up(stage: Stage, *more: str, into: str = "kept") -> None:
     """Keep all tables as they are now."""
-    await stage.admin.execute("DROP SCHEMA IF EXISTS kept CASCADE; CREATE SCHEMA kept")
-    for table in TABLES:
-        await stage.admin.execute(f"CREATE TABLE kept.{table} AS TABLE {table}")
+    await stage.admin.execute(f"DROP SCHEMA IF EXISTS {into} CASCADE; CREATE SCHEMA {into}")
+    for table in (*TABLES, *more):
+        await stage.admin.execute(f"CREATE TABLE {into}.{table} AS TABLE {table}")
 
 
-async def restore(stage: Stage) -> None:
+async def restore(stage: Stage, *more: str, out_of: str = "kept") -> None:
     """All tables as they were when they were kept."""
     async with stage.admin.transaction():
-        for table in TABLES:
-            await stage.admin.execute(f"TRUNCATE {table}; INSERT INTO {table} SELECT * FROM kept.{table}")
+        for table in (*TABLES, *more):
+            await stage.admin.execute(f"TRUNCATE {table}; INSERT INTO {table} SELECT * FROM {out_of}.{table}")
 
 
 @dataclass
@@ -283,11 +287,44 @@ async def test_data_keys_come_back_and_a_destroyed_one_stays_destroyed(ground: G
     keys = await rows(stage, "data_keys", "dossier_id")
     await put(ground.bootstrap_servers, Record(KEYS.name, SHARD, 0, AT, str(OTHER).encode(), (), None))
     await restore(stage)
-    await guard(ground, stage, taking_back(ground, stage, makes_keys=True)).ready()
+    await guard(ground, stage, taking_back(ground, stage, judge=JUDGE)).ready()
     found = {row["dossier_id"]: row for row in await rows(stage, "data_keys", "dossier_id")}
     assert found[DOSSIER] == next(row for row in keys if row["dossier_id"] == DOSSIER)
     assert found[OTHER]["wrapped"] is None
     assert found[OTHER]["destroyed_at"] is not None
+
+
+def forged(dossier: UUID, kek: Kek) -> Record:
+    """A key of somebody's own, in the place of this dossier's."""
+    key = kek.wrap(dossier, new_data_key())
+    value = orjson.dumps({"kek_id": key.kek_id, "wrapped": key.wrapped.hex()})
+    return Record(KEYS.name, shard_of(dossier), 0, AT, str(dossier).encode(), (), value)
+
+
+@pytest.mark.parametrize("kek", [KEK, Kek(bytes([1]) * 32)], ids=["under our own", "that does not open"])
+async def test_a_key_that_somebody_has_put_on_the_topic_is_not_taken_back_and_ours_is_published_again(
+    ground: Ground, stage: Stage, kek: Kek
+) -> None:
+    await stage.engine().handle([with_key(OTHER, "kept")])
+    await publish_all(stage, relay(ground, stage, owns_keys=True))
+    await back_up(stage)
+    await stage.engine().handle([with_key(DOSSIER, "lost")])
+    await publish_all(stage, relay(ground, stage, owns_keys=True))
+    keys = {row["dossier_id"]: row["wrapped"] for row in await rows(stage, "data_keys", "dossier_id")}
+    await put(ground.bootstrap_servers, forged(OTHER, kek), forged(DOSSIER, kek))
+    await restore(stage)
+    await guard(ground, stage, taking_back(ground, stage, judge=JUDGE)).ready()
+    assert {row["dossier_id"]: row["wrapped"] for row in await rows(stage, "data_keys", "dossier_id")} == keys
+    assert await stage.count("data_keys", f"NOT published AND dossier_id = '{OTHER}'") == 1
+
+    async def is_out() -> bool:
+        return await stage.count("data_keys", "NOT published") == 0
+
+    async with running(relay(ground, stage, owns_keys=True).run()):
+        await soon(is_out, "ours to be published again")
+    lying = (await read_topic(ground.bootstrap_servers, KEYS.name))[shard_of(OTHER)]
+    last = [one for one in lying if one.key == str(OTHER).encode()][-1]
+    assert keys[OTHER].hex() in (last.value or b"").decode()
 
 
 async def test_a_key_made_again_for_a_repeated_application_does_not_take_the_place_of_its_own(
@@ -298,7 +335,7 @@ async def test_a_key_made_again_for_a_repeated_application_does_not_take_the_pla
     await stage.engine().handle([first])
     await publish_all(stage, relay(ground, stage, owns_keys=True))
     await restore(stage)
-    watching = guard(ground, stage, taking_back(ground, stage, makes_keys=True))
+    watching = guard(ground, stage, taking_back(ground, stage, judge=JUDGE))
     assert first.request is not None
     another = replace(first.request, data_key=Kek(bytes(32)).wrap(DOSSIER, new_data_key()))
     await engine(stage, watching).handle([replace(first, request=another)])

@@ -44,10 +44,13 @@ def first_seen(numbers: Iterable[int]) -> list[int]:
 
 
 async def put(bootstrap: str, *records: Record) -> None:
-    """Put records on their topic, in this order; offsets are then what the broker gives."""
+    """Put records on their partitions, in this order; offsets are then what the broker gives."""
     async with Broker(bootstrap).producer("test") as producer:
-        for one in records:
-            await producer.send_and_wait(one.topic, one.value, one.key, one.partition, headers=list(one.headers))
+        sent = [
+            await producer.send(one.topic, one.value, one.key, one.partition, headers=list(one.headers))
+            for one in records
+        ]
+        await asyncio.gather(*sent)
 
 
 async def committed(bootstrap: str, group: str) -> int:

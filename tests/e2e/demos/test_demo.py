@@ -5,14 +5,16 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from deploy.demo.__main__ import warnings
 from deploy.demo.data import generate, write_lines
@@ -42,6 +44,27 @@ class Shown:
     dossiers: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Servers:
+    """Kafka and PostgreSQL that remember every demonstration on them, and the folder that keeps their secrets."""
+
+    folder: Path
+    where: Mapping[str, str]
+
+    async def demonstration(self, *arguments: str) -> Shown:
+        """One run on them."""
+        return await demonstration(self.folder, *arguments, **self.where)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+    """External servers, for demonstrations that need none of their own."""
+    folder = tmp_path_factory.mktemp("remembered")
+    async with separate_ground(folder / "servers") as ground:
+        where = {"KAFKA_BOOTSTRAP_SERVERS": ground.bootstrap_servers, "DATABASE_URL": ground.admin_url}
+        yield Servers(folder, where)
+
+
 async def demonstration(folder: Path, *arguments: str, **environment: str) -> Shown:
     """One run in a folder of its own."""
     build = folder / "build"
@@ -61,10 +84,10 @@ async def demonstration(folder: Path, *arguments: str, **environment: str) -> Sh
     return Shown(child.returncode or 0, output.decode(), totals, [json.loads(line) for line in lines])
 
 
-def applications(count: int) -> list[dict[str, Any]]:
-    """The first applications of the test data."""
+def applications(count: int, first: int = 0) -> list[dict[str, Any]]:
+    """So many applications of the test data."""
     with (DATA / "applications.jsonl").open() as file:
-        return [json.loads(line) for line, _ in zip(file, range(count), strict=False)]
+        return [json.loads(line) for line in islice(file, first, first + count)]
 
 
 async def test_forty_made_up_dossiers_show_every_outcome_and_end_well(tmp_path: Path) -> None:
@@ -90,7 +113,9 @@ def leave_people_entered_by_an_earlier_demonstration(folder: Path) -> None:
     write_lines(entered, [{**{name: one[name] for name in names}, "gender": "male"} for one in people])
 
 
-async def test_a_file_is_played_by_its_data_whatever_it_expects_and_a_bad_line_is_named(tmp_path: Path) -> None:
+async def test_a_file_is_played_by_its_data_whatever_it_expects_and_a_bad_line_is_named(
+    servers: Servers, tmp_path: Path
+) -> None:
     given = applications(COUNT)
     lines = [json.dumps({**one, "expect": FALSE}, ensure_ascii=False) for one in given]
     bad = 17
@@ -98,7 +123,7 @@ async def test_a_file_is_played_by_its_data_whatever_it_expects_and_a_bad_line_i
     path = tmp_path / "applications.jsonl"
     path.write_text("\n".join(lines) + "\n")
 
-    shown = await demonstration(tmp_path, "--input", str(path), "--register", str(DATA / "register.jsonl"))
+    shown = await servers.demonstration("--input", str(path), "--register", str(DATA / "register.jsonl"))
 
     assert shown.code == 1
     assert f"line {bad}: not JSON" in shown.output
@@ -111,14 +136,14 @@ async def test_a_file_is_played_by_its_data_whatever_it_expects_and_a_bad_line_i
         assert_due_by_the_clock(one, played[one["idempotency_key"]])
 
 
-async def test_a_bad_line_of_the_register_is_named_and_all_others_are_used(tmp_path: Path) -> None:
-    given = applications(3)
+async def test_a_bad_line_of_the_register_is_named_and_all_others_are_used(servers: Servers, tmp_path: Path) -> None:
+    given = applications(3, first=COUNT)  # the servers may know the keys of those before
     path = write_lines(tmp_path / "applications.jsonl", given)
     register = tmp_path / "register.jsonl"
     good = (DATA / "register.jsonl").read_text().splitlines()
     register.write_text("\n".join([good[0], '{"id_number": "1"}', *good[1:]]) + "\n")
 
-    shown = await demonstration(tmp_path, "--input", str(path), "--register", str(register))
+    shown = await servers.demonstration("--input", str(path), "--register", str(register))
 
     assert shown.code == 1
     told = f"{register}: no person in line 2 (wrong: date_of_birth, full_name, gender, id_number)"
@@ -127,10 +152,8 @@ async def test_a_bad_line_of_the_register_is_named_and_all_others_are_used(tmp_p
     assert [one["identity"] for one in shown.dossiers] == [one["expect"]["identity"] for one in given]
 
 
-async def test_a_second_demonstration_on_servers_that_remember_the_first_ends_well_too(tmp_path: Path) -> None:
-    async with separate_ground(tmp_path / "servers") as servers:
-        where = {"KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers, "DATABASE_URL": servers.admin_url}
-        first, second = [await demonstration(tmp_path, "--count", "3", **where) for _ in range(2)]
+async def test_a_second_demonstration_on_servers_that_remember_the_first_ends_well_too(servers: Servers) -> None:
+    first, second = [await servers.demonstration("--count", "3") for _ in range(2)]
     assert (first.code, second.code) == (0, 0), first.output + second.output
     assert not {one["dossier_id"] for one in first.dossiers} & {one["dossier_id"] for one in second.dossiers}
     assert not {one["code"] for one in first.dossiers} & {one["code"] for one in second.dossiers}
