@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from shared.errors import Poison
 from shared.events.base import Event
 from shared.events.catalogue import BY_TYPE, WRITER
+from shared.ids import read_id
 
 MAX_EVENT_BYTES = 64 * 1024
 """CloudEvents spec.md, Size Limits: what every intermediary must forward."""
@@ -166,13 +167,13 @@ def _envelope(text: Mapping[str, str]) -> Envelope:
     if _CHAIN.fullmatch(f"{text['ce_correlationid']} {text['ce_causationid']}") is None:
         raise ValueError("no ids")
     writer, shard = _source(text["ce_source"])
-    dossier = UUID(text["ce_partitionkey"])
+    dossier = read_id(text["ce_partitionkey"])
     if text["ce_subject"] != f"dossier/{dossier}":
         raise ValueError("another subject")
     previous, trace = text.get("ce_previous"), text.get("traceparent")
     return Envelope(
-        UUID(text["ce_id"]), text["ce_type"], _time(text["ce_time"]), dossier, writer, shard,
-        _sequence(text["ce_sequence"]), None if previous is None else UUID(previous), traceparent(trace or ""),
+        read_id(text["ce_id"]), text["ce_type"], _time(text["ce_time"]), dossier, writer, shard,
+        _sequence(text["ce_sequence"]), None if previous is None else read_id(previous), traceparent(trace or ""),
     )  # fmt: skip
 
 
@@ -191,7 +192,7 @@ def _malformed(text: Mapping[str, str]) -> str:
 
 def _no_uuid(text: str | None) -> bool:
     try:
-        return text is not None and UUID(text) is None
+        return text is not None and read_id(text) is None
     except ValueError:
         return True
 
@@ -230,7 +231,7 @@ def _sequence(value: str) -> int:
 
 
 _ATTRIBUTES: Sequence[tuple[str, Callable[[str], object]]] = (
-    ("ce_id", UUID), ("ce_type", str), ("ce_time", _time), ("ce_partitionkey", UUID), ("ce_source", _source),
+    ("ce_id", read_id), ("ce_type", str), ("ce_time", _time), ("ce_partitionkey", read_id), ("ce_source", _source),
     ("ce_sequence", _sequence),
 )  # fmt: skip
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from shared.events.base import Event, Model
+from shared.ids import derived_id
 
 B = TypeVar("B", bound=Model, covariant=True)
 S = TypeVar("S", bound=Model)
@@ -121,14 +122,14 @@ def event_id(message_id: UUID, service: str, n: int) -> UUID:
     """Id of the n-th event (from 1) that `service` says because of a message: the same at every attempt. Asked for
     when a task is ordered, when its outcome is loaded, decided and said.
     """
-    return uuid5(message_id, f"{service}/{n}")
+    return derived_id(message_id, f"{service}/{n}")
 
 
 def task_id(message_id: UUID, n: int) -> UUID:
     """Id of the n-th task (from 1) that a message causes; it is also the id of the task's outcome message."""
-    return uuid5(message_id, f"task/{n}")
+    return derived_id(message_id, f"task/{n}")
 
 
 def dossier_id(message_id: UUID) -> UUID:
     """Id of the dossier that a submitting command creates."""
-    return uuid5(message_id, "dossier")
+    return derived_id(message_id, "dossier")

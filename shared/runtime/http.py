@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Self, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 import structlog
@@ -22,6 +22,7 @@ from shared.errors import Fault, Refused, Unavailable
 from shared.events.base import Actor, Model, Word
 from shared.events.envelope import traceparent
 from shared.forms import IDEMPOTENCY_KEY, MAX_FAULTS, MAX_KEY, NotJson, form_faults, read_json
+from shared.ids import derived_id
 from shared.registry import CODES
 from shared.runtime.batch import Handled, Item
 from shared.runtime.batch import Request as Asked
@@ -198,7 +199,7 @@ class Door:
 
 def message_id(asked: Asked) -> UUID:
     """Id of a command's message: the same for every repetition of the request."""
-    return uuid5(COMMANDS, "|".join(asked.identity))
+    return derived_id(COMMANDS, "|".join(asked.identity))
 
 
 def answer_of(handled: Handled) -> Response:

@@ -13,14 +13,15 @@ PURE_LIBRARY = {
     "itertools", "json", "math", "operator", "re", "string", "textwrap", "types", "typing", "unicodedata", "uuid",
 }  # fmt: skip
 """Of Python's own library, what computes and touches nothing."""
-PURE_PACKAGES = {"pydantic", "pydantic_core", "holidays", "orjson"}
-PURE_SHARED = {"shared.cleaning", "shared.events", "shared.law", "shared.errors", "shared.lifecycle", "shared.topics",
-               "shared.forms", "shared.registry", "shared.wording"}  # fmt: skip
+PURE_PACKAGES = {"pydantic", "pydantic_core", "holidays", "orjson", "asyncpg.pgproto.pgproto.UUID"}
+PURE_SHARED = {"shared.cleaning", "shared.events", "shared.law", "shared.errors", "shared.ids", "shared.lifecycle",
+               "shared.topics", "shared.forms", "shared.registry", "shared.wording"}  # fmt: skip
 DECIDER = "shared.runtime.decider"
 
 PURE_FILES = {
     "shared/cleaning.py",
     "shared/errors.py",
+    "shared/ids.py",
     "shared/lifecycle.py",
     "shared/topics.py",
     "shared/forms.py",
