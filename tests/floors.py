@@ -5,7 +5,8 @@ test is an error, so that a renamed folder cannot pass unseen; only a floor whos
 so. So is one whose program this machine lacks (`_PROGRAMS`); where CI is set, that is a failure.
 
 Three run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: the longest
-first, and whoever has ended takes the next. The first one prints as it goes, each other what it said when it has ended.
+first, and whoever has ended takes the next. Beside them, one after the other, run those that need no server. The first
+one prints as it goes, each other what it said when it has ended.
 
 A test that takes longer than `_SECONDS` ends its floor, however long that has run: it is told to stop as by Ctrl-C, and
 ended with all that it started if it does not; the test that ran is named.
@@ -83,8 +84,11 @@ def _run_all(floors: Sequence[str]) -> list[Outcome]:
         return [_run(floors[0])]
     first, *others = sorted(floors, key=_LONGEST_FIRST.index)
     print(f"== {first}, and beside it {', '.join(others)}", flush=True)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        begun = {floor: pool.submit(_FLOORS[floor], floor, floor != first) for floor in (first, *others)}
+    with ThreadPoolExecutor(_AT_ONCE) as pool, ThreadPoolExecutor(1) as beside:
+        lanes = {floor: beside for floor in floors if floor in _SERVERLESS and first not in _SERVERLESS}
+        begun = {
+            floor: lanes.get(floor, pool).submit(_FLOORS[floor], floor, floor != first) for floor in (first, *others)
+        }
         return [begun[floor].result() for floor in floors]
 
 
@@ -259,6 +263,8 @@ _LONGEST_FIRST = (
     "e2e", "integration", "runtime", "kills", "demos", "bad-input", "unit", "types", "secured", "alerts", "contract",
     "architecture", "lint", "cluster",
 )  # fmt: skip
+_SERVERLESS = {"lint", "types", "unit", "contract", "architecture"}
+"""They fill what the waiting of the others leaves idle."""
 _ASKED_FOR = {"cluster"}
 """Runs only if it is named: its three brokers take a minute of both cores."""
 
