@@ -3,7 +3,8 @@
 import sys
 
 from services.intake.api import router
-from services.intake.rules import drawn, limit, rules
+from services.intake.limits import limit
+from services.intake.rules import drawn, rules
 from services.intake.settings import IntakeSettings
 from services.intake.state import EVOLVES, State
 from shared.command import run_command

@@ -4,21 +4,30 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import ValidationError
 
 from services.intake import commands, operations
+from services.intake.bodies import (
+    CorrectionBody,
+    HandoverBody,
+    NoBody,
+    RefusalBody,
+    RequestBody,
+    ResultBody,
+    SupplementBody,
+    ToldBody,
+)
 from services.intake.reaching import to_be_told
 from services.intake.state import State
 from services.intake.timeline import summary, timeline
 from shared.errors import Fault, Refused
-from shared.events.base import Actor, Digest, Model, Paper, SealedApplicant, WaiverClaim, Word
-from shared.events.intake import MAX_TOLD
-from shared.law.application import Applicant, Application, Papers, Part, named_once
+from shared.events.base import Actor, Model, Paper, SealedApplicant, WaiverClaim
+from shared.law.application import Applicant, Application, Papers
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
@@ -31,57 +40,6 @@ from shared.runtime.observed import DirectRoute
 from shared.runtime.reading import StateReader
 from shared.runtime.sealing import Keks, new_data_key, seal
 from shared.runtime.service import Resources
-
-
-class SupplementBody(Part):
-    """The citizen's answer to a request: papers, and the data again if their correction was asked for."""
-
-    papers: Papers = ()
-    applicant: Applicant | None = None
-
-
-class CorrectionBody(Part):
-    """The applicant's data, set right."""
-
-    applicant: Applicant
-
-
-class RequestBody(Model):
-    """What an officer asks for."""
-
-    papers: Annotated[tuple[Word, ...], Field(max_length=50), AfterValidator(named_once)] = ()
-    correct_applicant: bool = False
-    note: str | None = Field(None, max_length=2000)
-
-
-class RefusalBody(Model):
-    """Why an officer refuses."""
-
-    reason: Word
-    note: str | None = Field(None, max_length=2000)
-
-
-class ResultBody(Model):
-    """The signed result, by digest."""
-
-    result_sha256: Digest
-
-
-class HandoverBody(Model):
-    """How the result was returned."""
-
-    handover: Literal["counter", "online", "postal"]
-
-
-class ToldBody(Model):
-    """How the applicant was told, and of what (`about` of the notices that wait; left out: all of them)."""
-
-    how: Literal["telephone", "post", "counter"]
-    about: Annotated[tuple[UUID, ...], Field(min_length=1, max_length=MAX_TOLD)] | None = None
-
-
-class NoBody(Model):
-    """An act that needs no further words."""
 
 
 def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant, channel: str) -> SealedApplicant:

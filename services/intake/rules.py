@@ -4,8 +4,7 @@ Acceptance within 8 working hours (C4), the due date from acceptance (C5), a sup
 whole, codes without gaps, and the lifecycle's one table.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
@@ -32,7 +31,7 @@ from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.clock import WORKING_DAY, accept_by, add_working_time, due_at, verdict
 from shared.law.codes import code_of, parse_code, series_of
-from shared.lifecycle import LABELS, Status, allowed
+from shared.lifecycle import LABELS, allowed
 from shared.runtime.decider import Decision, Message, Numbered, Rule
 
 SUPPLEMENT_WITHIN = 7 * WORKING_DAY  # C7
@@ -255,32 +254,6 @@ def possible_steps(state: State, by: Actor) -> tuple[str, ...]:
         possible.append("tell")
     # While a supplement is awaited, corrected data are a part of it: the request is answered whole.
     return tuple(step for step in possible if step != "correction" or "supplement" not in possible)
-
-
-def awaits_payment(state: State) -> bool:
-    """Whether the applicant was asked for a fee and has not paid it yet (C4)."""
-    return state.payment.requested and state.payment.settled_at is None
-
-
-def acceptance_limit(law: Catalogue, state: State) -> datetime | None:
-    """Until when an officer must act (C4); None where nothing is for the officer to do now.
-
-    The 8 working hours start at submission, and again when a fee is paid or waived and when a supplement has come;
-    while a requested fee is unpaid they do not run.
-    """
-    filed, money = state.intake, state.payment
-    if filed.status is not Status.REGISTERED or filed.submitted_at is None:
-        return None
-    if awaits_payment(state):
-        return None
-    starts: Sequence[datetime | None] = (filed.submitted_at, filed.answered_at, money.settled_at)
-    return accept_by(law.calendar(filed.agency), max(start for start in starts if start is not None))
-
-
-def limit(law: Catalogue, state: State) -> datetime | None:
-    """Until when what is to be done now must have been done: an application answered (C4), a result given (C5)."""
-    filed = state.intake
-    return filed.due_at if filed.status in (Status.ACCEPTED, Status.IN_PROCESS) else acceptance_limit(law, state)
 
 
 IntakeRule = Callable[[Catalogue, State, Message[Any]], Decision]

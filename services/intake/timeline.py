@@ -5,8 +5,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from services.intake.limits import acceptance_limit, awaits_payment
 from services.intake.reaching import told_of
-from services.intake.rules import acceptance_limit, awaits_payment
 from services.intake.state import State, Step, Wanted
 from shared.causal import in_causal_order
 from shared.events import intake as said

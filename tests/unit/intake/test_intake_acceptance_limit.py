@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import uuid5
 
-from services.intake.rules import acceptance_limit, limit
+from services.intake.limits import acceptance_limit, limit
 from shared.events.base import Event
 from shared.lifecycle import Status
 from tests.controls import (

@@ -8,7 +8,8 @@ import pytest
 
 from services.intake import operations, rules
 from services.intake.answers import Overdue, Summary, Timeline, Unreached
-from services.intake.api import ACTS, CorrectionBody, SupplementBody
+from services.intake.api import ACTS
+from services.intake.bodies import CorrectionBody, SupplementBody
 from services.intake.reaching import to_be_told
 from services.intake.timeline import summary, timeline
 from shared.events.base import Event

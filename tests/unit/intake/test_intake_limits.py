@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from services.intake.api import RequestBody, _papers
+from services.intake.api import _papers
+from services.intake.bodies import RequestBody
 from services.intake.commands import RequestSupplement
 from shared.events import base
 from shared.events.base import MAX_APPLICANT_VERSION

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from services.intake.api import ACTS, CorrectionBody, SupplementBody
+from services.intake.api import ACTS
+from services.intake.bodies import CorrectionBody, SupplementBody
 from services.intake.operations import EXAMPLE
 from shared.errors import Refused
 from shared.law.faults import examine

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.intake.rules import limit, possible_steps
+from services.intake.limits import limit
+from services.intake.rules import possible_steps
 from services.intake.timeline import timeline
 from shared.events.base import Event
 from tests import controls

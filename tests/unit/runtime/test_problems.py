@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.api import SupplementBody
+from services.intake.bodies import SupplementBody
 from services.intake.commands import StartProcessing
 from shared.errors import Fault, Poison, Refused, Unavailable
 from shared.forms import MAX_KEY
