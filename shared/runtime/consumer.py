@@ -30,8 +30,9 @@ from shared.errors import Misconfigured
 from shared.runtime.batch import Record
 from shared.runtime.ending import end_at_once
 from shared.runtime.in_time import in_time
-from shared.runtime.kafka import MECHANISM, Broker, Login, mend_clients, record, refusal
+from shared.runtime.kafka import MECHANISM, Broker, Login, mend_clients, refusal
 from shared.runtime.pace import rest
+from shared.runtime.records import record
 
 log = structlog.get_logger(__name__)
 

@@ -2,11 +2,9 @@
 
 import asyncio
 import ssl
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -27,7 +25,6 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import TopicPartition
 
-from shared.runtime.batch import Record
 from shared.runtime.closing import cut_when_closed
 from shared.runtime.fetched import read_as_the_broker
 from shared.runtime.membership import rejoin_under_a_name
@@ -38,11 +35,7 @@ log = structlog.get_logger(__name__)
 STOP_S = 5.0
 TRIES = 4
 TRY_AGAIN_S = 0.2
-ASK_EVERY_S = 2.0
 ASK_S = 3.0
-SILENT_S = 10.0
-"""A broker that has not answered for this long is missing; one that is busy for a moment is not."""
-
 
 MECHANISM = "SCRAM-SHA-512"
 _NOBODY = -1
@@ -248,104 +241,3 @@ async def _discard(producer: AIOKafkaProducer) -> None:
             # Once is not enough: it waits for requests in hand, and these for metadata that nobody fetches any more.
             sender.cancel()
             await asyncio.sleep(0)
-
-
-@dataclass
-class Watch:
-    """Asks the brokers every few seconds over a connection of its own, and remembers when one last answered. One that
-    does not let us do what we must (with `topics` and `group`) gives no answer either, but a reason.
-    """
-
-    broker: Broker
-    client: str
-    topics: Sequence[str] = ()
-    group: str = ""
-    silent_s: float = SILENT_S
-    answered_at: float | None = None
-    refusal: str | None = None
-
-    @property
-    def answers(self) -> bool:
-        """Whether a broker has answered within the last `silent_s` seconds."""
-        return self.answered_at is not None and time.monotonic() - self.answered_at <= self.silent_s
-
-    @property
-    def reason(self) -> str:
-        """Why nothing can be said to be there, in words."""
-        return self.refusal or f"has not answered for {self.silent_s:g} s"
-
-    @property
-    def fell_silent(self) -> bool:
-        """Whether none answers any more, though one did."""
-        return self.answered_at is not None and not self.answers
-
-    async def run(self) -> None:
-        """Ask until cancelled."""
-        while True:
-            try:
-                await self.broker.ask(self.client, self.topics, self.group)
-                self.answered_at, self.refusal = time.monotonic(), None
-            except (KafkaError, OSError) as lost:
-                self._note(lost)
-            await asyncio.sleep(ASK_EVERY_S)
-
-    def _note(self, lost: Exception) -> None:
-        before, self.refusal = self.refusal, refusal(lost)
-        if self.refusal is None:
-            log.info("kafka-does-not-answer", why=type(lost).__name__)
-        elif self.refusal != before:
-            log.error("kafka-refuses", why=self.refusal)
-
-
-def record(message: Any) -> Record:
-    """An aiokafka message as the record that it is."""
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        _instant((message.timestamp or 0) / 1000),
-        message.key,
-        tuple(message.headers or ()),
-        message.value,
-    )
-
-
-def _instant(seconds: float) -> datetime:
-    """The record's time; the epoch for one that no calendar has (a broker takes any number from a client)."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
-
-
-async def read_range(
-    broker: Broker,
-    client: str,
-    partition: TopicPartition,
-    start: int,
-    stop: int,
-    keep: Callable[[Record], bool] = lambda record: True,
-    read: Callable[[], None] = lambda: None,
-) -> list[Record]:
-    """The records of one partition with start ≤ offset < stop that `keep` wants, read beside the group (nothing is
-    committed); `read` is told of each piece. Topics are kept for ever: whoever reads from the beginning must want
-    little of it. Raises KafkaError, also if the topic loses its tail meanwhile.
-    """
-    found: list[Record] = []
-    async with broker.reader(client) as consumer:
-        consumer.assign([partition])
-        beginning = (await consumer.beginning_offsets([partition]))[partition]
-        end = min(stop, (await consumer.end_offsets([partition]))[partition])
-        at = max(start, beginning)
-        consumer.seek(partition, at)
-        while at < end:
-            got = await consumer.getmany(partition, timeout_ms=500, max_records=1000)
-            records = [record(message) for messages in got.values() for message in messages if message.offset < end]
-            before, at = at, await consumer.position(partition)
-            # A position that the broker does not have is set back to its beginning.
-            if at < before or not got and (await consumer.end_offsets([partition]))[partition] < end:
-                raise KafkaError(f"{partition.topic}/{partition.partition} has lost its tail")
-            found += filter(keep, records)
-            if got:
-                read()
-    return found

@@ -20,9 +20,10 @@ from shared.runtime.crash import crash_point
 from shared.runtime.engine import Engine
 from shared.runtime.hearing import Break, Broken, Positions, classify
 from shared.runtime.insist import insist
-from shared.runtime.kafka import Broker, read_range
+from shared.runtime.kafka import Broker
 from shared.runtime.metrics import Metrics
 from shared.runtime.progress import Progress
+from shared.runtime.records import read_range
 from shared.topics import SHARDS, TOPICS, Topic, heard_by, topic_of
 
 log = structlog.get_logger(__name__)

@@ -17,8 +17,9 @@ from shared.runtime.batch import Record
 from shared.runtime.deadletters import Open, redrive
 from shared.runtime.engine import Engine
 from shared.runtime.headers import headers_of, name_bytes
-from shared.runtime.kafka import Broker, read_range
+from shared.runtime.kafka import Broker
 from shared.runtime.own import DISOWN, own
+from shared.runtime.records import read_range
 from shared.topics import TOPICS, topic_of
 
 Pool = asyncpg.Pool

@@ -14,9 +14,7 @@ said.
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from operator import attrgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -25,19 +23,19 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from shared.errors import Poison, Unavailable
-from shared.events.base import Event
-from shared.events.envelope import Envelope, read_body
+from shared.errors import Unavailable
 from shared.runtime import store
 from shared.runtime.batch import Record
+from shared.runtime.chain import Found, Head, Taken, broken, first_beyond, following, taken
 from shared.runtime.commit import Desk, ordered
-from shared.runtime.decider import Decider, Message, as_stored
-from shared.runtime.kafka import Broker, record
+from shared.runtime.decider import Decider, as_stored
+from shared.runtime.kafka import Broker
 from shared.runtime.keys_heard import take_back_keys
 from shared.runtime.keys_judged import Judge
 from shared.runtime.metrics import Metrics
 from shared.runtime.own import Spot, disowned, own
-from shared.runtime.store import Connection, EventRow, TaskWrite, columns
+from shared.runtime.records import record
+from shared.runtime.store import Connection, TaskWrite, columns
 from shared.runtime.unreached import relist
 from shared.topics import topic_of
 
@@ -45,62 +43,6 @@ log = structlog.get_logger(__name__)
 
 PIECE = 500
 """So many records at most come to one transaction."""
-
-
-class Linked(Protocol):
-    """What stands at a position of a chain, behind the event that it names."""
-
-    @property
-    def position(self) -> int: ...
-    @property
-    def event_id(self) -> UUID: ...
-    @property
-    def previous(self) -> UUID | None: ...
-
-
-L = TypeVar("L", bound=Linked)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One record of our own on the topic, unread but for its headers (`text`)."""
-
-    envelope: Envelope
-    text: Mapping[str, str]
-    record: Record
-
-    @property
-    def position(self) -> int:
-        """Its sequence."""
-        return self.envelope.sequence
-
-    @property
-    def event_id(self) -> UUID:
-        """Its id."""
-        return self.envelope.id
-
-    @property
-    def previous(self) -> UUID | None:
-        """The id of the event before it."""
-        return self.envelope.previous
-
-
-@dataclass(frozen=True, slots=True)
-class Taken(EventRow):
-    """One event of our own as it lies on the topic. `message` is None where this release does not know its type."""
-
-    position: int
-    previous: UUID | None
-    recorded_at: datetime
-    message: Message[Event] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """How far a shard is: its last position, and the event there."""
-
-    position: int
-    event_id: UUID | None
 
 
 @dataclass
@@ -160,13 +102,13 @@ class TakingBack:
             got = await reader.getmany(partition, timeout_ms=1000, max_records=PIECE)
             records = [record(message) for messages in got.values() for message in messages]
             found = list(self._own(records, wanted))
-            missing = [_taken(one) for one in following(head, found)]
+            missing = [taken(one) for one in following(head, found)]
             if missing:
                 head = await self._store(head, missing)
                 yield head
-            beyond = _first_beyond(head, [*beyond, *found])
+            beyond = first_beyond(head, [*beyond, *found])
             if not missing and await reader.position(partition) >= wanted.stop:
-                raise Unavailable(_broken(head, wanted.shard, beyond))
+                raise Unavailable(broken(head, wanted.shard, beyond))
 
     def _own(self, records: Iterable[Record], wanted: "_Wanted") -> Iterator[Found]:
         """What is ours among these records of one partition; what anybody else has put there is passed over."""
@@ -262,47 +204,6 @@ class _Wanted:
     end: int
     stop: int
     without: Collection[Spot]
-
-
-def following(head: Head, found: Iterable[L]) -> Iterator[L]:
-    """Those events that continue the chain behind `head`, in order. Passed over are repeats, what lies behind a hole,
-    which its writer has sent once more, and what does not link: of several that do, the first is taken.
-    """
-    for one in sorted(found, key=attrgetter("position")):
-        if one.position == head.position + 1 and one.previous == head.event_id:
-            head = Head(one.position, one.event_id)
-            yield one
-
-
-def _first_beyond(head: Head, found: Sequence[Found]) -> list[Found]:
-    """The lowest of these that lies beyond `head`, if any does."""
-    return sorted((one for one in found if one.position > head.position), key=attrgetter("position"))[:1]
-
-
-def _broken(head: Head, shard: int, beyond: Sequence[Found]) -> str:
-    """Why a topic that has been read to its end does not continue the store: a fork or a hole, and where."""
-    place = "".join(f"offset {one.record.offset} of partition {shard}" for one in beyond)
-    if any(one.position == head.position + 1 for one in beyond):
-        event = f"event {head.position + 1} of shard {shard} on the topic"
-        return f"{event} ({place}) does not continue the store: a fork"
-    return f"the topic has no event {head.position + 1} of shard {shard}, but later ones ({place}): a hole"
-
-
-def _taken(found: Found) -> Taken:
-    """Raises Unavailable for an event of ours that does not read: it cannot be folded, and nothing may follow it."""
-    envelope, one = found.envelope, found.record
-    data = one.value or b""
-    try:
-        body = read_body(envelope.type, envelope.writer, data)
-    except Poison as poison:
-        place = f"event {envelope.sequence} of shard {envelope.shard}"
-        at = f"offset {one.offset} of partition {one.partition}"
-        raise Unavailable(f"{place} on the topic ({at}) cannot be read: {poison.reason}") from poison
-    message = None if body is None else Message(envelope.id, envelope.dossier_id, envelope.time, body)
-    return Taken(
-        envelope.shard, envelope.id, envelope.dossier_id, UUID(found.text["ce_causationid"]), envelope.type,
-        dict(found.text), data, envelope.sequence, envelope.previous, one.timestamp, message,
-    )  # fmt: skip
 
 
 _INSERT = """INSERT INTO events (shard, position, event_id, dossier_id, caused_by, type, headers, data, recorded_at)

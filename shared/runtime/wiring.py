@@ -20,7 +20,7 @@ from shared.runtime.group import Group
 from shared.runtime.guard import RestoreGuard
 from shared.runtime.http import Door
 from shared.runtime.in_time import in_time
-from shared.runtime.kafka import STOP_S, Broker, Watch
+from shared.runtime.kafka import STOP_S, Broker
 from shared.runtime.keyring import KeyRing
 from shared.runtime.keys_heard import KeyListener
 from shared.runtime.keys_judged import Judge
@@ -32,6 +32,7 @@ from shared.runtime.service import Resources, Service
 from shared.runtime.settings import OperatorSettings, Settings
 from shared.runtime.taking_back import TakingBack
 from shared.runtime.tasks import Worker
+from shared.runtime.watch import Watch
 from shared.topics import KEYS, heard_by, topic_of
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from aiokafka.structs import TopicPartition
 from deploy.local.ground import Ground
 from shared.runtime.ends import last_sequences
 from shared.runtime.headers import name_bytes
-from shared.runtime.kafka import Broker, read_range
+from shared.runtime.kafka import Broker
 from shared.runtime.keys_heard import SOURCE, KeyListener
 from shared.runtime.keys_judged import Judge
 from shared.runtime.metrics import Metrics
+from shared.runtime.records import read_range
 from shared.runtime.sealing import Kek, Keks, new_data_key
 from shared.topics import KEYS
 from tests import raw

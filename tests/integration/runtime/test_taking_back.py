@@ -13,6 +13,7 @@ from deploy.local.ground import Ground
 from shared.errors import Unavailable
 from shared.events.base import Event
 from shared.runtime.batch import Record
+from shared.runtime.chain import Head, Taken
 from shared.runtime.decider import Decider, Message, Task, task_id
 from shared.runtime.engine import Engine
 from shared.runtime.guard import RestoreGuard
@@ -22,7 +23,7 @@ from shared.runtime.metrics import Metrics
 from shared.runtime.reading import StateReader
 from shared.runtime.sealing import Kek, Keks, new_data_key
 from shared.runtime.sharding import shard_of
-from shared.runtime.taking_back import Head, Taken, TakingBack
+from shared.runtime.taking_back import TakingBack
 from shared.topics import KEYS, topic_of
 from tests.ground import empty_topics
 from tests.integration.runtime.log import AT, Log

@@ -13,7 +13,8 @@ from deploy.kafka.topics import administrator
 from deploy.waiting import until
 from shared.events.envelope import open_record, read_envelope
 from shared.runtime.batch import Record
-from shared.runtime.kafka import Broker, record
+from shared.runtime.kafka import Broker
+from shared.runtime.records import record
 from shared.topics import TOPICS
 
 
