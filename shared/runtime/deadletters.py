@@ -181,6 +181,7 @@ class _Redrive(Commit):
             done += 1
         work.steps += 1
         await self._number()
+        self.relisted = self._relisted()
         await self.write()
         failed = done < len(self.waiting)
         return Redriven(done, work.parked, type(draft.dead).__name__ if failed else None)
