@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.events import intake as said
 from shared.events import notification as noticed
@@ -133,6 +133,15 @@ class Notices(Model):
     """What notification has said, in its order."""
 
     notices: tuple[Notice, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_ids(cls, kept: Any) -> Any:
+        """Of the release before: the events' ids stood in a list of steps beside that of the notices."""
+        if not (isinstance(kept, dict) and "steps" in kept):
+            return kept
+        pairs = zip(kept["notices"], kept["steps"], strict=True)
+        return {"notices": [{**notice, "id": step["id"]} for notice, step in pairs]}
 
     @property
     def steps(self) -> tuple[Step, ...]:

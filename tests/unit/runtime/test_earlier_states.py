@@ -1,6 +1,7 @@
-"""States as the first release has stored them, in every status: each is read, decided on and shown today.
+"""States as earlier releases have stored them: each is read, decided on and shown today.
 
-`tests/data/states/first.json` is what it wrote, and is never written anew.
+`tests/data/states` is what they wrote, and is never written anew: the first one in every status, the second a desk's
+state with notices.
 """
 
 import json
@@ -13,14 +14,14 @@ from services.intake.limits import limit
 from services.intake.rules import possible_steps
 from services.intake.timeline import timeline
 from shared.events.base import Event
+from shared.runtime.decider import as_stored
 from tests import controls
 from tests.deciders import INTAKE, LAW, NOTIFICATION, PAYMENT, VERIFICATION
-from tests.given import Situation
+from tests.given import Situation, as_message
 
 DECIDERS = {one.name: one for one in (INTAKE, PAYMENT, NOTIFICATION, VERIFICATION)}
-STORED: dict[str, dict[str, Any]] = json.loads(
-    (Path(__file__).parents[2] / "data/states/first.json").read_text(encoding="utf-8")
-)
+FOLDER = Path(__file__).parents[2] / "data/states"
+STORED: dict[str, dict[str, Any]] = json.loads((FOLDER / "first.json").read_text(encoding="utf-8"))
 STATES = [(service, stage) for service, states in STORED.items() for stage in states]
 STATUSES = {
     "registered": 1, "asked": 1, "paid": 1, "waived": 1, "supplement": 5, "supplied": 1, "refused": 3, "accepted": 2,
@@ -53,3 +54,16 @@ def test_the_desk_shows_every_dossier_where_it_stood(stage: str, status: int) ->
     assert [step["event"] for step in shown["events"]][0] == "DossierSubmitted"
     assert (limit(LAW, state) is None) == (status in (3, 5, 10) or stage == "asked")
     assert "tell" not in possible_steps(state, controls.officer())
+
+
+def test_notices_whose_steps_were_kept_apart_are_read_as_what_their_events_come_to() -> None:
+    kept = json.loads((FOLDER / "second.json").read_text(encoding="utf-8"))["intake"]["told"]
+    state = type(INTAKE.empty).model_validate_json(json.dumps(kept))
+    folded = INTAKE.empty
+    for event in controls.EVENTS:
+        folded = INTAKE.evolve(folded, as_message(event))
+    assert state == folded
+    assert [(step.event, str(step.id)) for step in state.notification.steps] == [
+        (step["event"], step["id"]) for step in kept["notification"]["steps"]
+    ]
+    assert type(state).model_validate_json(as_stored(state)) == state
