@@ -20,8 +20,8 @@ class Discrepancy(Outcome):
     topic: Word
     partition: int
     offset: int
-    sequence: int | None
-    expected: int | None
+    sequence: int | None = None
+    expected: int | None = None
     record_sha256: Digest
 
 

@@ -26,7 +26,7 @@ from services.audit.trail_store import Found, Pool, Shard
 from shared.errors import Fenced
 from shared.runtime import store
 from shared.runtime.crash import crash_point
-from shared.runtime.decider import as_stored, event_id
+from shared.runtime.decider import event_id
 from shared.runtime.hearing import Heard
 from shared.runtime.insist import insist
 from shared.runtime.kafka import Broker
@@ -287,4 +287,5 @@ def _alarm(found: Found, verdict: Verdict) -> TaskWrite:
     )  # fmt: skip
     dossier = one.event.dossier_id if one.event else uuid5(_NAMESPACE, f"{one.topic}/{one.partition}")
     said = event_id(found.id, SERVICE, 1)
-    return TaskWrite(found.id, REPORT, dossier, as_stored(payload), None, said)
+    # With what is null: the release before, to which audit can go back, asks for it.
+    return TaskWrite(found.id, REPORT, dossier, payload.model_dump_json(), None, said)

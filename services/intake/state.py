@@ -113,7 +113,7 @@ class Notice(Model):
     (`reason`), and of an undeliverable one what is to be told.
     """
 
-    id: UUID
+    id: UUID | None = None
     about: UUID
     notice: str
     at: datetime
@@ -141,7 +141,7 @@ class Notices(Model):
         if not (isinstance(kept, dict) and "steps" in kept):
             return kept
         pairs = zip(kept["notices"], kept["steps"], strict=True)
-        return {"notices": [{**notice, "id": step["id"]} for notice, step in pairs]}
+        return {"notices": [{**notice, "id": step.get("id")} for notice, step in pairs]}
 
     @property
     def steps(self) -> tuple[Step, ...]:

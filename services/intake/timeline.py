@@ -149,7 +149,7 @@ def _steps(state: State) -> list[Step]:
         "payment": state.payment.steps,
         "notification": state.notification.steps,
     }
-    return in_causal_order(steps, {notice.id: notice.about for notice in state.notification.notices})
+    return in_causal_order(steps, {one.id: one.about for one in state.notification.notices if one.id is not None})
 
 
 def _step(law: Catalogue, step: Step, locale: Language) -> dict[str, Any]:

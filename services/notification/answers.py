@@ -54,7 +54,8 @@ SYSTEM = frozenset({3, 4})
 
 _ENHANCED = re.compile(r"[245]\.(\d{1,3})\.(\d{1,3})(?!\S)")
 _AT_THE_END = re.compile(r"\(#?[245]\.(\d{1,3})\.(\d{1,3})\)\s*\Z")
-_NO_RELAY = re.compile(r"\brelay(ing|ed)?\b(?!\.\w)", re.IGNORECASE)
+_NO_RELAY = re.compile(r"(?<![\w.@<-])relay(ing|ed)?(?![\w@-]|\.\w)", re.IGNORECASE)
+"""The word, and not part of a host's name or of an address."""
 Enhanced = tuple[int, int]
 
 

@@ -25,6 +25,8 @@ _OWN = [
 """Networks in which nobody comes from outside (RFC 1918, 4193, 6598; loopback, link)."""
 _MAPPED, _TRANSLATED = IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96")
 """Where IPv6 spells addresses of IPv4: as sockets tell them (RFC 4291, 2.5.5.2), and behind a translator (RFC 6052)."""
+_TUNNELS = IPv6Network("2001::/32"), IPv6Network("2002::/16")
+"""Those of whoever has IPv4 only: Teredo (RFC 4380) and 6to4 (RFC 3056)."""
 _WIDEST = {4: 12, 6: 28}
 """The shortest prefix that a list of proxies may have outside of `_OWN`: the widest of the large networks that carry
 others' traffic have 13 and 29.
@@ -72,6 +74,8 @@ def _together(listed: tuple[Network, ...], kind: type[N]) -> Iterator[N]:
 def _holds_strangers(one: Network) -> bool:
     if any(_lies_in(one, own) for own in _OWN):
         return False
+    if any(_lies_in(spelt, one) for spelt in (_TRANSLATED, *_TUNNELS)):
+        return True
     length = one.prefixlen - (_TRANSLATED.prefixlen if _lies_in(one, _TRANSLATED) else 0)
     return length < _WIDEST[4 if length < one.prefixlen else one.version]
 

@@ -13,7 +13,7 @@ class Hands(Protocol):
 
     def take(self, tasks: Sequence[TaskWrite], following: Collection[UUID]) -> Taken:
         """Which of these tasks, about to be enqueued, it would begin at once; it holds the room for them. `following`:
-        those that an outcome orders, so that a place becomes free with them.
+        those that an outcome orders.
         """
         ...
 

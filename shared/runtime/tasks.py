@@ -39,7 +39,9 @@ KEY_LATE = timedelta(minutes=2)
 """A data key that has not come after this long is an alert (metric `dossier_keys_late`), not only a wait."""
 
 AHEAD = 3
-"""So many times its room of an outside system's tasks may wait for their outcomes to be committed."""
+"""So many times its room of an outside system's tasks a worker has in hand at most: with the system, or with an outcome
+that is yet to be committed. As many are done a second time where a process is killed while its database stands still.
+"""
 
 MARGIN_S = 5.0
 """A task's lease outlasts its time-out by this, to commit the outcome in."""
@@ -88,8 +90,8 @@ def nothing_lacks() -> None:
 
 @dataclass
 class Worker:
-    """Runs one service's tasks, `room` at a time for each outside system; behind them up to `AHEAD` times as many whose
-    outcomes are being committed, which the outside system need not wait for.
+    """Runs one service's tasks, `room` at a time for each outside system, which need not wait for outcomes to be
+    committed: up to AHEAD times as many are in hand.
 
     `lease_s` must outlast the slowest task's time-out by MARGIN_S, or Misconfigured is raised: a task whose lease runs
     out while it works is begun by another worker too. `instance` is the stable name of this replica: what a process of
@@ -109,7 +111,7 @@ class Worker:
     breakers: dict[str, Breaker] = field(default_factory=dict)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
     busy: Counter[str | None] = field(default_factory=Counter)
-    """Tasks that are with each outside system, or about to be."""
+    """Tasks that are with each outside system, or about to be; places for which a claim is on its way among them."""
     ending: Counter[str | None] = field(default_factory=Counter)
     """Tasks back from there, whose outcomes are not committed yet."""
     whole: Callable[[], object] = nothing_lacks
@@ -194,7 +196,7 @@ class Worker:
         """Claim for every outside system as much as there is room for, at once; returns how much that was."""
         rooms = {dependency: self.room_for(dependency) for dependency in self.groups()}
         open_ = {dependency: room for dependency, room in rooms.items() if room > 0}
-        rows = await self._claim(open_) if open_ else ()
+        rows = await self._claim_reserved(open_) if open_ else ()
         if rows:
             # The claim may have met an older database. Then what it got is let go, and its lease runs out.
             self.whole()
@@ -204,12 +206,21 @@ class Worker:
             self.start(row)
         return len(rows)
 
+    async def _claim_reserved(self, rooms: Mapping[str | None, int]) -> Sequence[asyncpg.Record]:
+        """Claim, and meanwhile hold the room, or what is ordered in the same moment would begin in it too."""
+        self.busy.update(rooms)
+        try:
+            return await self._claim(rooms)
+        finally:
+            self.busy.subtract(rooms)
+
     def room_for(self, dependency: str | None) -> int:
         """How many more tasks of one outside system may be begun now."""
-        room = min(self.room - self.busy[dependency], AHEAD * self.room - self.ending[dependency])
+        busy = self.busy[dependency]
+        room = min(self.room - busy, AHEAD * self.room - busy - self.ending[dependency])
         breaker = self.breakers.get(dependency) if dependency else None
         if breaker is not None and dependency is not None:
-            room = breaker.room(room, self.busy[dependency])
+            room = breaker.room(room, busy)
             self.metrics.circuit.labels(dependency).set(breaker.state)
         return room
 
@@ -373,7 +384,7 @@ class WorkersHands:
 
     def begin(self, taken: Taken, claimed: Collection[UUID]) -> None:
         """Begin what was enqueued under our claim."""
-        self.worker.busy.subtract(self._dependencies(taken.tasks))
+        self._give_back(taken)
         for task in [taken.tasks[id_] for id_ in claimed]:
             self.worker.start(
                 {"id": task.id, "kind": task.kind, "dossier_id": task.dossier_id, "payload": task.payload,
@@ -382,7 +393,7 @@ class WorkersHands:
 
     def let_go(self, taken: Taken) -> None:
         """Begin nothing; what was committed all the same is free as soon as the database is there again."""
-        self.worker.busy.subtract(self._dependencies(taken.tasks))
+        self._give_back(taken)
         self._adrift |= dict.fromkeys(taken.tasks, taken.claim)
 
     async def free_adrift(self) -> None:
@@ -395,6 +406,12 @@ class WorkersHands:
             list(adrift), list(adrift.values()),
         )  # fmt: skip
         self._adrift = {task: claim for task, claim in self._adrift.items() if adrift.get(task) != claim}
+
+    def _give_back(self, taken: Taken) -> None:
+        """The room that was held; what waits for it is looked for."""
+        self.worker.busy.subtract(self._dependencies(taken.tasks))
+        if taken.tasks and not self.worker.has_all_begun:
+            self.worker.wake()
 
     def _dependencies(self, tasks: Mapping[UUID, TaskWrite]) -> list[str | None]:
         return [self.worker.kinds[task.kind].dependency for task in tasks.values()]

@@ -3,6 +3,7 @@
 import pytest
 
 from services.audit.reading import digest
+from services.audit.tasks import kinds
 from shared.runtime.headers import headers_of, name_bytes
 from tests import raw
 from tests.integration.audit.stage import NAMES, SHARD, TOPIC, Event, Stage, chain, event
@@ -106,7 +107,9 @@ async def test_what_does_not_fit_is_stored_and_told_once_and_the_shard_goes_on(
 
     assert await stage.discrepancies() == [found]
     assert await stage.count("records") == len(events)
-    assert await stage.pool.fetchval("SELECT count(*) FROM tasks WHERE kind = 'report-discrepancy'") == 1
+    (told,) = await stage.pool.fetch("SELECT kind, payload FROM tasks")
+    alarm = kinds()[told["kind"]].payload.model_validate_json(told["payload"])
+    assert (alarm.kind, alarm.sequence, alarm.expected) == found  # type: ignore[attr-defined]
     last = await stage.pool.fetchval("SELECT position FROM heard WHERE source = 'verification' AND shard = $1", SHARD)
     assert last == max(one.sequence for one in events)
 

@@ -88,6 +88,33 @@ async def test_what_follows_from_a_task_is_begun_at_once_although_others_wait(st
     assert await stage.count("tasks", "claim IS NULL") == 1
 
 
+async def test_what_is_ordered_while_a_claim_is_on_its_way_takes_no_place_that_is_claimed(stage: Stage) -> None:
+    hangs = asyncio.Event()
+
+    async def hanging(job: Job) -> Worked:
+        await hangs.wait()
+        return await work(job)
+
+    worker, engine = await _begun(stage, hanging)
+    worker._short = True
+    dossier = name("dossier", 9)
+    await engine.handle([command(dossier, "again work nine")])
+    (first,) = await stage.admin.fetch("SELECT id FROM tasks")
+    claim = await stage.claim(first["id"])
+    await engine.handle([command(name("dossier", n), f"work {n}") for n in range(ROOM)])
+    claims = worker._claim
+
+    async def meanwhile(rooms: Any) -> Any:
+        await engine.handle([outcome(dossier, claim, "again work nine")])
+        return await claims(rooms)
+
+    worker._claim = meanwhile  # type: ignore[method-assign]
+    await worker._claim_round()
+    assert (len(worker.running), worker.busy[None]) == (ROOM, ROOM)
+    hangs.set()
+    await worker.drain()
+
+
 async def test_the_outside_system_is_asked_by_the_next_while_an_outcome_is_committed(stage: Stage) -> None:
     commits, asked = asyncio.Event(), Counter[str]()
     engine = stage.engine()

@@ -148,7 +148,9 @@ def test_every_no_means_something_and_before_a_recipient_it_is_always_to_us(stag
      ("no such 5.1.1", None), ("5.1 user", None), ("3.1.1 x", None), ("5.1.1000 x", None), ("5.1.1. x", None),
      ("", None), ("no such user (#5.1.1)", (1, 1)), ("no (5.7.1)\n", (7, 1)), ("see (5.1.1) there", None),
      ("Relaying denied", (7, 1)), ("unable to relay for mau@example.vn", (7, 1)), ("5.1.1 no relay", (1, 1)),
-     ("no such user at correlay.example", None), ("relay.example: no such user", None)],
+     ("no such user at correlay.example", None), ("relay.example: no such user", None),
+     ("No such user here (smtp-relay-3.example.vn)", None), ("<relay@x.vn>: User unknown", None),
+     ("mx-relay says no", None), ("a@relay: no", None), ("relay-2: no", None)],
 )  # fmt: skip
 def test_an_enhanced_code_is_one_that_stands_first_or_as_qmail_and_exim_have_it(text: str, found: object) -> None:
     assert enhanced(text) == found
