@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -32,6 +33,12 @@ class Counts:
         return await work(job)
 
 
+async def _once(free: asyncio.Event, job: Job) -> Worked:
+    """The toy's task, once it is let go."""
+    await free.wait()
+    return await work(job)
+
+
 async def _begun(stage: Stage, run: Any = work, **settings: Any) -> tuple[Worker, Engine]:
     """A worker that has looked once and found nothing, and the engine of its process; it never looks again."""
     engine = stage.engine()
@@ -55,12 +62,7 @@ async def test_a_task_is_done_without_anybody_looking_for_it(stage: Stage) -> No
 
 async def test_what_there_is_no_room_for_waits_unclaimed_and_nothing_overtakes_it(stage: Stage) -> None:
     hangs = asyncio.Event()
-
-    async def hanging(job: Job) -> Worked:
-        await hangs.wait()
-        return await work(job)
-
-    worker, engine = await _begun(stage, hanging)
+    worker, engine = await _begun(stage, partial(_once, hangs))
     await engine.handle([command(name("dossier", n), f"work {n}") for n in range(ROOM + 2)])
     assert (len(worker.running), await stage.count("tasks", "claim IS NULL")) == (ROOM, 2)
     hangs.set()
@@ -90,12 +92,7 @@ async def test_what_follows_from_a_task_is_begun_at_once_although_others_wait(st
 
 async def test_what_is_ordered_while_a_claim_is_on_its_way_takes_no_place_that_is_claimed(stage: Stage) -> None:
     hangs = asyncio.Event()
-
-    async def hanging(job: Job) -> Worked:
-        await hangs.wait()
-        return await work(job)
-
-    worker, engine = await _begun(stage, hanging)
+    worker, engine = await _begun(stage, partial(_once, hangs))
     worker._short = True
     dossier = name("dossier", 9)
     await engine.handle([command(dossier, "again work nine")])
