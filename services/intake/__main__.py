@@ -2,7 +2,7 @@
 
 import sys
 
-from services.intake.api import router
+from services.intake.api import routes
 from services.intake.limits import limit
 from services.intake.rules import drawn, rules
 from services.intake.settings import IntakeSettings
@@ -44,7 +44,7 @@ def service() -> Service:
         decider=Decider("intake", State(), rules(law), EVOLVES, drawn),
         settings=IntakeSettings,
         desk=_desk(law),
-        api=lambda resources: router(resources, law),
+        api=lambda resources: routes(resources, law),
         makes_keys=True,
         needs_kafka=False,
         hears_within_s=0.2,

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
 from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
 
 from services.intake import commands, operations
 from services.intake.bodies import (
@@ -36,10 +36,12 @@ from shared.law.ways import ways
 from shared.runtime.callers import Callers, callers
 from shared.runtime.decider import Command, dossier_id
 from shared.runtime.http import Body, Client, json_response, message_id, parse, read_body, refusal
-from shared.runtime.observed import DirectRoute
 from shared.runtime.reading import StateReader
+from shared.runtime.routes import DoorRoute
 from shared.runtime.sealing import Keks, new_data_key, seal
 from shared.runtime.service import Resources
+
+ROOT, ONE = "/v1/dossiers", "/v1/dossiers/{dossier}"
 
 
 def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant, channel: str) -> SealedApplicant:
@@ -246,23 +248,19 @@ ACTS: Mapping[str, tuple[type[Model], Build]] = {
 """An officer's act → what its body holds and the command that it makes."""
 
 
-def router(resources: Resources, law: Catalogue) -> APIRouter:
+def routes(resources: Resources, law: Catalogue) -> list[DoorRoute]:
     """The desk's routes."""
     api = IntakeApi(resources, law, resources.settings.kek(), callers(resources))
-    routes = APIRouter(prefix="/v1/dossiers", tags=["dossiers"], route_class=DirectRoute)
-    told = operations
-    add = partial(routes.add_api_route, response_class=Response)
-    add("", api.submit, methods=["POST"], openapi_extra=told.SUBMIT.extra())
-    add("/overdue", api.overdue, methods=["GET"], openapi_extra=told.OVERDUE.extra())
-    add("/unreached", api.unreached, methods=["GET"], openapi_extra=told.UNREACHED.extra())
-    add("/{dossier}", api.read, methods=["GET"], openapi_extra=told.READ.extra())
-    for name, endpoint, operation in (
-        ("supplement", api.supply, told.supply(SupplementBody)),
-        ("correction", api.correct, told.correct(CorrectionBody)),
-        *((name, _act(api, name), told.act(name, body)) for name, (body, _) in ACTS.items()),
-    ):
-        add(f"/{{dossier}}/{name}", endpoint, methods=["POST"], name=name, openapi_extra=operation.extra())
-    return routes
+    told, one = operations, partial(DoorRoute, tag="dossiers")
+    return [
+        one(ROOT, api.submit, told.SUBMIT),
+        one(f"{ROOT}/overdue", api.overdue, told.OVERDUE),
+        one(f"{ROOT}/unreached", api.unreached, told.UNREACHED),
+        one(ONE, api.read, told.READ),
+        one(f"{ONE}/supplement", api.supply, told.supply(SupplementBody), name="supplement"),
+        one(f"{ONE}/correction", api.correct, told.correct(CorrectionBody), name="correction"),
+        *(one(f"{ONE}/{name}", _act(api, name), told.act(name, body), name=name) for name, (body, _) in ACTS.items()),
+    ]
 
 
 def _act(api: IntakeApi, name: str) -> Callable[[Request, UUID], Any]:

@@ -4,7 +4,7 @@ from pydantic import BaseModel
 
 from services.intake.answers import Overdue, Summary, Timeline, Unreached
 from shared.law.application import Application
-from shared.runtime.openapi import Operation
+from shared.runtime.routes import Operation
 
 FILERS = ("citizen", "importer", "officer")
 OFFICERS = ("officer",)

@@ -2,7 +2,7 @@
 
 import sys
 
-from services.payment.api import router
+from services.payment.api import routes
 from services.payment.gateways import Vnpay
 from services.payment.rules import HEARS, owed
 from services.payment.settings import PaymentSettings
@@ -34,7 +34,7 @@ def service() -> Service:
             awaits_money=True,
         ),
         tasks=lambda resources: kinds(law, resources.keys, _platform(resources)),
-        api=lambda resources: router(resources.door, resources.metrics, _platform(resources)),
+        api=lambda resources: routes(resources.door, resources.metrics, _platform(resources)),
         hears_keys=True,
     )
 

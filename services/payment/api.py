@@ -4,8 +4,8 @@ from hashlib import sha256
 from typing import Any, Literal
 
 import structlog
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from services.payment.gateways import BadCallback, BadSignature, PaymentPlatform, dossier_of
 from services.payment.rules import ReportPayment
@@ -14,9 +14,8 @@ from shared.events.base import Model
 from shared.runtime.batch import Request as Asked
 from shared.runtime.http import Door, json_response
 from shared.runtime.metrics import Metrics
-from shared.runtime.observed import DirectRoute
-from shared.runtime.openapi import Operation
 from shared.runtime.rates import vouch
+from shared.runtime.routes import DoorRoute, Operation
 
 log = structlog.get_logger(__name__)
 
@@ -140,9 +139,7 @@ IPN = Operation(
 )
 
 
-def router(door: Door, metrics: Metrics, platform: PaymentPlatform) -> APIRouter:
+def routes(door: Door, metrics: Metrics, platform: PaymentPlatform) -> list[DoorRoute]:
     """The bank's route."""
     bank = BankDoor(door, metrics, platform)
-    routes = APIRouter(prefix="/v1/payments/vnpay", tags=["bank"], route_class=DirectRoute)
-    routes.add_api_route("/ipn", bank.ipn, methods=["GET"], response_class=Response, openapi_extra=IPN.extra())
-    return routes
+    return [DoorRoute("/v1/payments/vnpay/ipn", bank.ipn, IPN, tag="bank")]

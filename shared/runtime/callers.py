@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fastapi import Request
+from starlette.requests import Request
 
 from shared.errors import Refused
 from shared.runtime.crowd import networks

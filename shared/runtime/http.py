@@ -14,9 +14,9 @@ from uuid import UUID
 
 import orjson
 import structlog
-from fastapi import Request
-from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
 
 from shared.errors import Fault, Refused, Unavailable
 from shared.events.base import Actor, Model, Word

@@ -5,20 +5,18 @@ Plain ASGI and no `BaseHTTPMiddleware`, which runs each request in a task of its
 request to the desk cost.
 """
 
-import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
-from fastapi.routing import APIRoute
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import DossierError, Fault, KekNotHere, KeyDestroyed, KeyNotHere, Refused, Unavailable
@@ -34,41 +32,19 @@ ONCE = frozenset(
     (b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"idempotency-key")
 )
 """Fields that we read and that may come once only: of two, a proxy before us may have read the other one."""
+FAILURES = (DossierError, HTTPException)
 GONE = 499
 """Status, for the metric only, of a request whose client went away in the middle of its body; nginx's number."""
 
 
-def install(app: FastAPI, metrics: Metrics, strangers: Strangers | None = None) -> None:
-    """Request ids, metrics and problems for every route of `app`, and whatever else is asked of it; `strangers` are
-    counted at a door, and told 429 in the place of whatever they would be answered.
+def observed(routes: Sequence[Route], metrics: Metrics, strangers: Strangers | None = None) -> Starlette:
+    """An application of these routes, with request ids, metrics and problems for whatever is asked of it; `strangers`
+    are counted at a door, and told 429 in the place of whatever they would be answered.
     """
-    app.add_middleware(_Observed, metrics=metrics, strangers=strangers)
-    for failure in (DossierError, HTTPException, RequestValidationError):
-        app.add_exception_handler(failure, _handler)
-
-
-class DirectRoute(APIRoute):
-    """A route whose function takes the request, and the UUIDs of its path, and answers by itself: FastAPI is told of it
-    for the contract's sake, and solves no dependencies.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The function behind the route. A path that names no UUID is answered as one that there is not; one that names
-        it in capitals (RFC 9562, 4: they are read, and never written) is the same path.
-        """
-
-        async def handle(request: Request) -> Response:
-            if not all(_UUID.fullmatch(text) for text in request.path_params.values()):
-                raise Refused("DOS-INT-404")
-            named = {name: UUID(text) for name, text in request.path_params.items()}
-            request.scope["path"] = self.path_format.format_map(named)
-            answer: Response = await self.endpoint(request, **named)
-            return answer
-
-        return handle
-
-
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+    around = Middleware(_Observed, metrics=metrics, strangers=strangers)
+    app = Starlette(routes=routes, middleware=[around], exception_handlers=dict.fromkeys(FAILURES, _handler))
+    app.router.redirect_slashes = False
+    return app
 
 
 def head_faults(scope: Scope) -> list[Fault]:
@@ -174,7 +150,7 @@ def _refusal_of(error: Exception) -> Refused:
             return Refused("DOS-INT-503")
         case KeyNotHere() | KeyDestroyed():
             return Refused("DOS-SEC-002")
-        case RequestValidationError() | HTTPException(status_code=404):
+        case HTTPException(status_code=404):
             return Refused("DOS-INT-404")
         case HTTPException(status_code=405):
             return Refused("DOS-INT-405")

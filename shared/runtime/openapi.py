@@ -4,24 +4,20 @@ shows it without any script.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
 from shared.forms import IDEMPOTENCY_KEY
 from shared.registry import CODES
 from shared.runtime.http import json_response
 from shared.runtime.reference import CSP, page
+from shared.runtime.routes import DoorRoute, Json, Operation
 
-Json = dict[str, Any]
-
-OPERATION = "operation"
-"""Key of a route's Operation in its `openapi_extra`."""
 EVERY = ("DOS-INT-400", "DOS-INT-414", "DOS-INT-429", "DOS-INT-431", "DOS-INT-500", "DOS-INT-503")
 BODIED = (
     "DOS-INT-001", "DOS-INT-002", "DOS-INT-003", "DOS-INT-005", "DOS-INT-006", "DOS-INT-007", "DOS-INT-008",
@@ -32,58 +28,32 @@ NAMED = ("DOS-INT-404", "DOS-SEC-002")
 _SCHEMA = "#/components/schemas/{model}"
 
 
-@dataclass(frozen=True)
-class Operation:
-    """What one route takes and answers. `roles`: whose token it needs, nobody's if empty; `query`: its parameters, as
-    OpenAPI has them; `refused`: codes beside those of every route of its kind; `hidden`: fields of the body's model
-    that belong to files.
-    """
-
-    summary: str
-    answer: type[BaseModel]
-    status: int = 200
-    body: type[BaseModel] | None = None
-    roles: tuple[str, ...] = ()
-    query: Sequence[Json] = ()
-    refused: tuple[str, ...] = ()
-    hidden: frozenset[str] = frozenset()
-    example: Json = field(default_factory=dict)
-
-    def extra(self) -> Json:
-        """The `openapi_extra` of its route."""
-        return {OPERATION: self}
-
-
 def document(title: str, routes: Iterable[object]) -> Json:
-    """The document of a door, of those of its routes that have an Operation."""
-    told = [
-        (route, route.openapi_extra[OPERATION])
-        for route in routes
-        if isinstance(route, APIRoute) and route.openapi_extra and OPERATION in route.openapi_extra
-    ]
+    """The document of a door, of those of its routes that have an operation."""
+    told = [route for route in routes if isinstance(route, DoorRoute)]
     paths: defaultdict[str, Json] = defaultdict(dict)
-    for route, operation in told:
+    for route in told:
         for method in route.methods or ():
-            paths[route.path_format][method.lower()] = _operation(route, operation)
+            paths[route.path_format][method.lower()] = _operation(route, route.operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": "1", "description": _ABOUT},
         "servers": [{"url": "/"}],
         "paths": dict(paths),
         "components": {
-            "schemas": {**_schemas([operation for _, operation in told]), "Problem": _PROBLEM},
+            "schemas": {**_schemas([route.operation for route in told]), "Problem": _PROBLEM},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": _TOKEN}},
         },
     }
 
 
-def _operation(route: APIRoute, operation: Operation) -> Json:
+def _operation(route: DoorRoute, operation: Operation) -> Json:
     parts = [part[1:-1] for part in route.path_format.split("/") if part.startswith("{")]
     parameters = [{**_ID, "name": part} for part in parts] + [*operation.query]
     said: Json = {
         "summary": operation.summary,
         "operationId": route.name,
-        "tags": [str(tag) for tag in route.tags],
+        "tags": [route.tag],
         "parameters": parameters + ([_KEY] if operation.body else []),
         "responses": {str(operation.status): _answer(operation), **_refusals(operation, bool(parts))},
         "security": [{"token": []}] if operation.roles else [],
@@ -143,9 +113,9 @@ def _schemas(operations: Sequence[Operation]) -> Json:
     return dict(sorted(schemas.items()))
 
 
-def publish(app: FastAPI) -> None:
+def publish(app: Starlette, title: str) -> None:
     """Serve the document at /openapi.json and the page at /docs, both from memory and for everybody to read."""
-    told = document(app.title, app.router.routes)
+    told = document(title, app.routes)
     shown = page(told)
 
     async def openapi(request: Request) -> Response:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.structs import TopicPartition
-from fastapi import APIRouter
-from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from shared.runtime.engine import LOST_CONNECTION
 from shared.runtime.http import json_response
@@ -121,23 +122,19 @@ class Health:
         await self.runtime.guard.ready()
 
 
-def operations_router(health: Health, metrics: Metrics) -> APIRouter:
+def operations_routes(health: Health, metrics: Metrics) -> list[Route]:
     """The routes that operators' machines ask."""
-    router = APIRouter(tags=["operations"])
 
-    @router.get("/livez")
-    async def livez() -> Response:
+    async def livez(request: Request) -> Response:
         return _verdict(health.alive())
 
-    @router.get("/readyz")
-    async def readyz() -> Response:
+    async def readyz(request: Request) -> Response:
         return _verdict(await health.missing())
 
-    @router.get("/metrics")
-    async def exposition() -> Response:
+    async def exposition(request: Request) -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    return router
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", exposition)]
 
 
 def _verdict(faults: dict[str, Any]) -> Response:

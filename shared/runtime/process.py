@@ -7,14 +7,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from shared.errors import Misconfigured
 from shared.runtime import crash
@@ -25,9 +26,9 @@ from shared.runtime.garbage import spare_the_collector
 from shared.runtime.gauges import Gauges
 from shared.runtime.insist import insist
 from shared.runtime.kafka import STOP_S
-from shared.runtime.observed import install
+from shared.runtime.observed import observed
 from shared.runtime.openapi import publish
-from shared.runtime.operations import Health, operations_router
+from shared.runtime.operations import Health, operations_routes
 from shared.runtime.rates import Strangers
 from shared.runtime.server import Server, http_server, listening
 from shared.runtime.service import Service
@@ -43,22 +44,16 @@ PROBERS = 64
 """Connections to the probes' port at once."""
 
 
-def application(runtime: Runtime, routes: APIRouter, counted: Strangers) -> FastAPI:
+def application(runtime: Runtime, routes: Sequence[Route], counted: Strangers) -> Starlette:
     """The door: what the service lets people or machines do. What nobody vouches for is counted as a stranger's."""
-    app = FastAPI(title=f"dossier {runtime.service.name}", openapi_url=None, redirect_slashes=False)
-    install(app, runtime.metrics, counted)
-    # Not include_router: what it includes is looked up at every request.
-    app.router.routes += routes.routes
-    publish(app)
+    app = observed(routes, runtime.metrics, counted)
+    publish(app, f"dossier {runtime.service.name}")
     return app
 
 
-def probes(runtime: Runtime, health: Health) -> FastAPI:
+def probes(runtime: Runtime, health: Health) -> Starlette:
     """What only operators' machines ask: /livez, /readyz, /metrics."""
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
-    install(app, runtime.metrics)
-    app.router.routes += operations_router(health, runtime.metrics).routes
-    return app
+    return observed(operations_routes(health, runtime.metrics), runtime.metrics)
 
 
 async def serve(service: Service, settings: Settings) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from shared.errors import Misconfigured
 from shared.runtime.connections import Connection, Doorkeeper
@@ -39,7 +39,7 @@ def listening(host: str, port: int, setting: str = "HTTP") -> socket.socket:
 
 
 def http_server(
-    app: FastAPI,
+    app: Starlette,
     host: str,
     port: int,
     drain_s: int,

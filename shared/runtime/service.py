@@ -1,12 +1,12 @@
 """What makes one service: its decider and the rooms around it. Written down once per service, in its `__main__.py`."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import asyncpg
-from fastapi import APIRouter
+from starlette.routing import Route
 
 from shared.runtime.commit import Desk
 from shared.runtime.decider import Decider
@@ -57,7 +57,7 @@ class Service:
     settings: type[Settings]
     desk: Desk = field(default_factory=Desk)
     tasks: Callable[[Resources], Mapping[str, TaskKind]] = no_tasks
-    api: Callable[[Resources], APIRouter] | None = None
+    api: Callable[[Resources], Sequence[Route]] | None = None
     makes_keys: bool = False
     hears_keys: bool = False
     hears_events: bool = True

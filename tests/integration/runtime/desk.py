@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from deploy.local.ports import free_port
 from shared.runtime.http import read_body
 from shared.runtime.metrics import Metrics
-from shared.runtime.observed import install
+from shared.runtime.observed import observed
 from shared.runtime.server import Server, http_server
 from tests.integration.runtime.wire import soon
 
@@ -67,24 +68,22 @@ async def desk(
     body_s: float = NEVER_S, drain_s: int = 1, idle_s: int = int(NEVER_S), **limits: Any
 ) -> AsyncIterator[Desk]:
     """The server, listening."""
-    app = FastAPI()
-    install(app, Metrics("intake"))
-    server = http_server(app, "127.0.0.1", free_port(), drain_s, idle_s, **limits)
-    desk = Desk(server, asyncio.create_task(server.serve()))
 
     async def route(request: Request) -> Response:
-        desk.reading.set()
+        open_desk.reading.set()
         body = await read_body(request, body_s)
         return Response(headers={"x-keyless": str(len(body.faults))})
 
-    app.add_api_route("/", route, methods=["POST"], response_class=Response)
+    app = observed([Route("/", route, methods=["POST"])], Metrics("intake"))
+    server = http_server(app, "127.0.0.1", free_port(), drain_s, idle_s, **limits)
+    open_desk = Desk(server, asyncio.create_task(server.serve()))
 
     async def listens() -> bool:
         return server.started
 
     try:
         await soon(listens, "the server to listen")
-        yield desk
+        yield open_desk
     finally:
         server.should_exit = server.force_exit = True
-        await desk.serving
+        await open_desk.serving

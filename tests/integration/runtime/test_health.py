@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
+from starlette.requests import Request
 
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.operations import STUCK_S, Health, operations_router
+from shared.runtime.operations import STUCK_S, Health, operations_routes
 from shared.runtime.wiring import Runtime
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, Log
@@ -54,9 +55,8 @@ async def process(ground: Ground, module_databases: Databases, stage: Stage) -> 
 
 def livez(health: Health) -> Callable[[], Coroutine[Any, Any, Any]]:
     """What answers at /livez."""
-    routes = [one for one in operations_router(health, health.runtime.metrics).routes if isinstance(one, APIRoute)]
-    (route,) = [one for one in routes if one.path == "/livez"]
-    return route.endpoint
+    (route,) = [one for one in operations_routes(health, health.runtime.metrics) if one.path == "/livez"]
+    return partial(route.endpoint, Request({"type": "http"}))
 
 
 async def status(health: Health) -> int:

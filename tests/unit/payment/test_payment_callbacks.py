@@ -6,9 +6,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from fastapi import FastAPI
 
-from services.payment.api import router
+from services.payment.api import routes
 from services.payment.state import State
 from shared.errors import Refused, Unavailable
 from shared.events.base import Event
@@ -17,7 +16,7 @@ from shared.runtime.batcher import Batcher
 from shared.runtime.decider import Message
 from shared.runtime.http import Door
 from shared.runtime.metrics import Metrics
-from shared.runtime.observed import install
+from shared.runtime.observed import observed
 from tests.asgi import ask
 from tests.controls import (
     DOSSIER,
@@ -78,9 +77,7 @@ class Bank:
     def __init__(self) -> None:
         self.books = Books()
         self.metrics = Metrics("payment")
-        self.app = FastAPI()
-        install(self.app, self.metrics)
-        self.app.include_router(router(Door(Batcher(self.books.handle), b"k"), self.metrics, PLATFORM))
+        self.app = observed(routes(Door(Batcher(self.books.handle), b"k"), self.metrics, PLATFORM), self.metrics)
         assert self.answered() == dict.fromkeys(CODES, 0), "each is there before the first, whose coming is seen so"
 
     async def call(self, query: Mapping[str, str], before: str = "") -> str:

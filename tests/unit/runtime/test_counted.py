@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.routing import Route
 
-from services.intake.api import router as desk
-from services.payment.api import router as bank
+from services.intake.api import routes as desk
+from services.payment.api import routes as bank
 from shared.runtime.http import Client, Clients
 from shared.runtime.metrics import Metrics
 from shared.runtime.process import application, probes
@@ -39,7 +39,7 @@ class Rows:
         return {"granted": 1000, "tokens": 0.0}
 
 
-def door(service: str) -> FastAPI:
+def door(service: str) -> Starlette:
     """The door of a service as its process has it; a stranger may ask AT_ONCE times."""
     nobody: Any = None
     lent: Any = SimpleNamespace(settings=SETTINGS, door=None, pool=Rows(), readable=lambda: None, metrics=None)
@@ -58,7 +58,7 @@ class Asked:
     query: str = ""
     service: str = "intake"
 
-    async def at(self, app: FastAPI) -> Answer:
+    async def at(self, app: Starlette) -> Answer:
         """The answer."""
         return await ask(app, self.method, self.path, self.headers, query=self.query)
 
@@ -71,7 +71,7 @@ def every_route() -> list[Asked]:
     return [
         Asked(route.path.replace("{dossier}", str(UUID(int=7))), method, service=service)
         for service in ("intake", "payment")
-        for route in door(service).router.routes
+        for route in door(service).routes
         if isinstance(route, Route)
         for method in sorted(route.methods or ())
     ]
@@ -105,7 +105,7 @@ async def test_what_is_refused_in_the_place_of_an_answer_is_counted_as_refused()
         await Asked("/docs").at(app)
     observed: Any = app.user_middleware[0].kwargs["metrics"]
     told = observed.registry.get_sample_value
-    labels = {"route": "unknown", "method": "GET"}
+    labels = {"route": "/docs", "method": "GET"}
     assert told("dossier_http_requests_total", {**labels, "status": "200"}) == AT_ONCE
     assert told("dossier_http_requests_total", {**labels, "status": "429"}) == 5
 

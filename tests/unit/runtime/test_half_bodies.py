@@ -3,13 +3,15 @@
 import asyncio
 
 import pytest
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Message, Receive
 
 from shared.runtime.http import read_body
 from shared.runtime.metrics import Metrics
-from shared.runtime.observed import install
+from shared.runtime.observed import observed
 from tests.asgi import Answer, ask
 from tests.unit.conftest import LogLines
 
@@ -19,17 +21,14 @@ HALF: Message = {"type": "http.request", "body": b'{"half": ', "more_body": True
 NO_TIME_S = 0.01
 
 
-def application(metrics: Metrics) -> FastAPI:
+def application(metrics: Metrics) -> Starlette:
     """A door whose one route reads a body, and waits for it almost not at all."""
-    app = FastAPI()
-    install(app, metrics)
 
     async def route(request: Request) -> Response:
         await read_body(request, NO_TIME_S)
         return Response()
 
-    app.add_api_route("/", route, methods=["POST"], response_class=Response)
-    return app
+    return observed([Route("/", route, methods=["POST"])], metrics)
 
 
 def half_and_then(then: Message | None) -> Receive:

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
 
 from services.payment.gateways import BadCallback
 from shared.errors import Refused

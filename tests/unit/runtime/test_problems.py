@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from services.intake.bodies import SupplementBody
 from services.intake.commands import StartProcessing
@@ -24,7 +26,7 @@ from shared.runtime.batch import Handled, Item
 from shared.runtime.batcher import Batcher
 from shared.runtime.http import Client, Door, parse, read_body
 from shared.runtime.metrics import Metrics
-from shared.runtime.observed import install
+from shared.runtime.observed import observed
 from shared.topics import TOPICS
 from shared.wording import FAULTS, Text, language_of
 from tests.asgi import Answer, ask
@@ -146,10 +148,9 @@ class Engine:
         return [Handled("failed", error=self.error) if self.error else Handled("ok", {"done": True}) for _ in items]
 
 
-def application(error: Exception | None = None) -> FastAPI:
+def application(error: Exception | None = None) -> Starlette:
     """A door with one route, behind which everything is as an engine says."""
-    app, door = FastAPI(), Door(Batcher(Engine(error).handle), b"k")
-    install(app, Metrics("intake"))
+    door = Door(Batcher(Engine(error).handle), b"k")
 
     async def route(request: Request) -> Response:
         body = await read_body(request)
@@ -157,8 +158,7 @@ def application(error: Exception | None = None) -> FastAPI:
         asked = door.asked(request, CLIENT, body.content, 200, lambda state: {})
         return await door.command(asked, DOSSIER, StartProcessing(by=officer()), request)
 
-    app.add_api_route("/", route, methods=["POST"], response_class=Response)
-    return app
+    return observed([Route("/", route, methods=["POST"])], Metrics("intake"))
 
 
 async def post(headers: Mapping[str, str] = KEYED, body: bytes = b"{}", error: Exception | None = None) -> Answer:
