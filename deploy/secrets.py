@@ -13,8 +13,8 @@ from deploy.kafka.certificates import new_authority, new_broker, vouched_for
 from deploy.postgres.names import AUDITOR, SERVICES
 from shared.errors import Misconfigured
 from shared.law.synthetic import AGENCY
-from shared.runtime.kafka import Broker
-from shared.runtime.settings import AUTHORITY, KafkaSettings
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.service.settings import AUTHORITY, KafkaSettings
 
 CLIENTS = "clients.json"
 WATCHER_TOKEN = "watcher_token"  # noqa: S105 - a file's name

@@ -28,7 +28,7 @@ from deploy.postgres.names import SERVICES
 from deploy.simulators.process import Simulators
 from deploy.waiting import until
 from deploy.watcher.settings import MADE_UP
-from shared.runtime.http import Client
+from shared.runtime.http.door import Client
 
 _LEASH = Path(__file__).parent / "local" / "leash.py"
 RECORD = "stack.json"

@@ -1,9 +1,9 @@
 """The order in which a dossier's events can have happened, whatever the clocks of their writers say. Pure.
 
 Of one writer the order is that of its positions. Across writers an event comes after the one that it answers: ids are
-derived from the message that caused them (`shared.runtime.decider`), so an id proves its cause without any clock. A
-notice comes after the event that it is about, whichever notice had to go before it. What follows from none of these is
-as the clocks say.
+derived from the message that caused them (`shared.runtime.kernel.decider`), so an id proves its cause without any
+clock. A notice comes after the event that it is about, whichever notice had to go before it. What follows from none of
+these is as the clocks say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from shared.runtime.decider import event_id, task_id
+from shared.runtime.kernel.decider import event_id, task_id
 
 FIRST = "DossierSubmitted"
 """Nobody says anything of a dossier that has not been filed."""

@@ -1,7 +1,7 @@
 """The registry of error codes `DOS-<AREA>-<nnn>`: class of failure, HTTP status, both texts, and what to do.
 
-A client meets those with a status, as RFC 9457 problems (`shared/runtime/http.py`). An operator meets the others: in
-the column `error_code` of dead letters, in what a waiting task failed with, in log lines.
+A client meets those with a status, as RFC 9457 problems (`shared/runtime/http/door.py`). An operator meets the others:
+in the column `error_code` of dead letters, in what a waiting task failed with, in log lines.
 """
 
 from collections.abc import Mapping

@@ -21,7 +21,7 @@ from shared.events import notification as noticed
 from shared.events import payment as paid
 from shared.events import verification as verified
 from shared.events.base import Actor, Event, FeeLine, Model, Paper, SealedApplicant, WaiverClaim
-from shared.runtime.decider import Message
+from shared.runtime.kernel.decider import Message
 
 M = TypeVar("M", bound=Model)
 

@@ -9,7 +9,7 @@ from services.payment import state as payment_state
 from services.verification import rules as verification_rules
 from services.verification import state as verification_state
 from shared.law.loader import shipped_catalogue
-from shared.runtime.decider import Decider
+from shared.runtime.kernel.decider import Decider
 
 LAW = shipped_catalogue()
 

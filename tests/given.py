@@ -17,7 +17,7 @@ import pytest
 
 from shared.errors import Refused
 from shared.events.base import Event, Model
-from shared.runtime.decider import Decider, Decision, Message, Numbered, Task
+from shared.runtime.kernel.decider import Decider, Decision, Message, Numbered, Task
 from tests import controls
 
 S = TypeVar("S", bound=Model)

@@ -21,8 +21,8 @@ from deploy.demo.players import Desk, Played, Theatre, stubborn
 from deploy.demo.report import ended_well, notices_owed, notices_sent
 from deploy.demo.watch import Watcher
 from deploy.kafka.acls import SUBSCRIBERS
-from shared.runtime.http import Client
-from shared.runtime.settings import KafkaSettings, load
+from shared.runtime.http.door import Client
+from shared.runtime.service.settings import KafkaSettings, load
 
 AT_ONCE = 64
 NOTICES_S = 300.0

@@ -16,7 +16,7 @@ from deploy.demo.data import Line
 from deploy.demo.watch import Case, Watcher
 from shared.cleaning import one_line, seen
 from shared.law.application import digits_of
-from shared.runtime.http import Client
+from shared.runtime.http.door import Client
 
 IDENTITY = ("CitizenVerified", "CitizenMismatched", "CitizenNotFound")
 PATIENCE_S = 300.0

@@ -13,7 +13,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.causal import in_causal_order
-from shared.runtime.kafka import Broker, Login
+from shared.runtime.kafka.clients import Broker, Login
 from shared.topics import TOPICS
 
 _WRITERS = {topic.name: topic.writer for topic in TOPICS.values()}

@@ -18,8 +18,8 @@ from deploy.kafka.principals import ensure_acls, ensure_users
 from deploy.kafka.topics import administrator, ensure_topics
 from deploy.postgres.names import SERVICES
 from shared.errors import Misconfigured
-from shared.runtime.kafka import Broker
-from shared.runtime.settings import SERVERS, KafkaSettings, load
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.service.settings import SERVERS, KafkaSettings, load
 
 
 class ProvisionSettings(KafkaSettings):

@@ -13,7 +13,7 @@ from aiokafka.errors import NodeNotReadyError, for_code
 
 from deploy.waiting import until
 from shared.errors import Misconfigured
-from shared.runtime.kafka import Broker, Login
+from shared.runtime.kafka.clients import Broker, Login
 from shared.topics import TOPICS, Topic
 
 _TOPIC_ALREADY_EXISTS = 36

@@ -24,8 +24,8 @@ from deploy.local.server import GroundError, Say, Server
 from deploy.postgres.provision import Databases, copy, provision
 from deploy.secrets import Secrets
 from shared.law.loader import load_catalogue
-from shared.runtime.kafka import Broker
-from shared.runtime.settings import AUTHORITY
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.service.settings import AUTHORITY
 
 _S = TypeVar("_S", bound=Server)
 _TEMPLATE = "_template"

@@ -13,7 +13,7 @@ from deploy.kafka.topics import is_ready
 from deploy.local.machine import JAR, java
 from deploy.local.ports import answers, free_port
 from deploy.local.server import GroundError, Say, Server
-from shared.runtime.kafka import MECHANISM, Login
+from shared.runtime.kafka.clients import MECHANISM, Login
 
 _SETTINGS = Path(__file__).resolve().parents[1] / "kafka"
 _HEAP = "-Xmx512m"

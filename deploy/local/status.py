@@ -22,7 +22,7 @@ from deploy.postgres.names import SERVICES
 from deploy.postgres.provision import Databases
 from deploy.secrets import Secrets
 from deploy.stack import RECORD
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 from shared.topics import KEYS, Topic, heard_by
 
 LATE_S = 60.0

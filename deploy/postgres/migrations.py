@@ -29,7 +29,7 @@ class Migration:
 
 def migrations_of(service: str, root: Path = ROOT) -> tuple[Migration, ...]:
     """What makes the tables of `service`, in order: first those that every service has, then its own."""
-    shared = _read("shared", root / "shared" / "runtime" / "migrations")
+    shared = _read("shared", root / "shared" / "runtime" / "store" / "migrations")
     return (*shared, *_read(service, root / "services" / service / "migrations"))
 
 

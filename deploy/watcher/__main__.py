@@ -24,9 +24,9 @@ from deploy.watcher.settings import WatcherSettings
 from deploy.watcher.way import CLIENT, STAGES, Way
 from shared.errors import Misconfigured
 from shared.law.synthetic import AGENCY
-from shared.runtime import logs
-from shared.runtime.http import Client
-from shared.runtime.settings import load
+from shared.runtime.http.door import Client
+from shared.runtime.observe import logs
+from shared.runtime.service.settings import load
 
 
 def main() -> int:

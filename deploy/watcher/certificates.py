@@ -10,7 +10,7 @@ import structlog
 from cryptography import x509
 
 from deploy.watcher.metrics import Metrics
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 
 log = structlog.get_logger(__name__)
 

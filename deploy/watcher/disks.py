@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, for_code
 from deploy.kafka.requests import DESCRIBE_LOG_DIRS, ask
 from deploy.kafka.topics import administrator
 from deploy.watcher.metrics import Metrics
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 from shared.topics import TOPICS
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from shared.cleaning import BYTE_ORDER_MARK
 from shared.errors import Misconfigured
 from shared.forms import form_faults
 from shared.law.application import Applicant
-from shared.runtime.settings import SERVERS, KafkaSettings
+from shared.runtime.service.settings import SERVERS, KafkaSettings
 
 MADE_UP = Path(__file__).parent / "applicant.json"
 """Nobody: the applicant where register and mailbox are simulators."""

@@ -12,10 +12,10 @@ from services.audit.tasks import kinds
 from services.audit.trail import Trail
 from services.audit.verify import parse, verify
 from shared.command import run_command
-from shared.runtime.cli import main
-from shared.runtime.decider import Decider
-from shared.runtime.service import Resources, Service
-from shared.runtime.settings import OperatorSettings, load
+from shared.runtime.admin.cli import main
+from shared.runtime.kernel.decider import Decider
+from shared.runtime.service.service import Resources, Service
+from shared.runtime.service.settings import OperatorSettings, load
 
 
 def service() -> Service:

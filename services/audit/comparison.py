@@ -20,7 +20,7 @@ from services.audit.differences import (
     unequal,
 )
 from services.audit.reading import digest
-from shared.runtime.headers import headers_of
+from shared.runtime.store.headers import headers_of
 from shared.topics import SHARDS
 
 MOST_FINDINGS = 10_000

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from services.audit.reading import told_name
-from shared.runtime.headers import headers_of
+from shared.runtime.store.headers import headers_of
 
 Place = tuple[int, int]
 """Shard and position."""

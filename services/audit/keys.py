@@ -12,8 +12,8 @@ from uuid import UUID
 from services.audit import trail_store
 from services.audit.comparison import MOST_FINDINGS
 from services.audit.differences import KEYS_TOPIC, Finding
-from shared.runtime.keys_heard import SOURCE
-from shared.runtime.sharding import shard_of
+from shared.runtime.kernel.sharding import shard_of
+from shared.runtime.keys.heard import SOURCE
 from shared.topics import KEYS
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from services.audit.reading import Kind, Read
 from shared.events.envelope import Envelope
-from shared.runtime.hearing import Heard
+from shared.runtime.kernel.hearing import Heard
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from shared.errors import Poison
 from shared.events.envelope import Envelope, open_record, read_envelope
-from shared.runtime.headers import Headers, headers_json, name_bytes
+from shared.runtime.store.headers import Headers, headers_json, name_bytes
 from shared.topics import TOPICS
 
 Kind = Literal["gap", "fork", "second-content", "foreign", "unreadable"]

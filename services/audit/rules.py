@@ -10,7 +10,7 @@ from typing import Literal
 from services.audit.state import State
 from shared.events.audit import DiscrepancyFound
 from shared.events.base import Digest, Model, Word
-from shared.runtime.decider import Decision, Message, Outcome, Rule
+from shared.runtime.kernel.decider import Decision, Message, Outcome, Rule
 
 
 class Discrepancy(Outcome):

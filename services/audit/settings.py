@@ -1,5 +1,5 @@
 """What audit must be told: nothing besides what every service is told."""
 
-from shared.runtime.settings import Settings
+from shared.runtime.service.settings import Settings
 
 AuditSettings = Settings

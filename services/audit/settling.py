@@ -14,8 +14,8 @@ from uuid import UUID
 import asyncpg
 
 from services.audit import trail_store
-from shared.runtime.settings import OperatorSettings
-from shared.runtime.wiring import database
+from shared.runtime.process.wiring import database
+from shared.runtime.service.settings import OperatorSettings
 
 MAX_REASON = 500
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shared.events.audit import DiscrepancyFound
 from shared.events.base import Event, Model
-from shared.runtime.decider import Evolve, Message
+from shared.runtime.kernel.decider import Evolve, Message
 
 
 class Told(Model):

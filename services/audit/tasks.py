@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from services.audit.rules import Discrepancy
-from shared.runtime.decider import Outcome
-from shared.runtime.tasks import Job, TaskKind, ring
+from shared.runtime.kernel.decider import Outcome
+from shared.runtime.tasks.queue import Job, TaskKind, ring
 
 REPORT = "report-discrepancy"
 

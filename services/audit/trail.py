@@ -24,16 +24,16 @@ from services.audit.rules import Discrepancy
 from services.audit.tasks import REPORT
 from services.audit.trail_store import Found, Pool, Shard
 from shared.errors import Fenced
-from shared.runtime import store
-from shared.runtime.crash import crash_point
-from shared.runtime.decider import event_id
-from shared.runtime.hearing import Heard
-from shared.runtime.insist import insist
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.pace import rest
-from shared.runtime.progress import Progress
-from shared.runtime.store import Connection, TaskWrite, enqueue
+from shared.runtime.aio.crash import crash_point
+from shared.runtime.aio.pacing import rest
+from shared.runtime.aio.progress import Progress
+from shared.runtime.engine.retry import retry
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.decider import event_id
+from shared.runtime.kernel.hearing import Heard
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.store import sql
+from shared.runtime.store.sql import Connection, TaskWrite, enqueue
 from shared.topics import SHARDS, TOPICS, heard_by
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ class Trail:
         """Store until cancelled; a lost broker or database is waited for."""
         writers = [topic.writer for topic in heard_by(SERVICE)]
         shards = [(writer, shard) for writer in writers for shard in range(SHARDS)]
-        await insist(lambda: store.prepare_heard(self.pool, shards), self.on_lost)
+        await retry(lambda: sql.prepare_heard(self.pool, shards), self.on_lost)
         await self._tell_found()  # evidence stands while the broker is away, too
         while True:
             try:
@@ -107,7 +107,7 @@ class Trail:
 
     async def seat(self, consumer: Any, partitions: Iterable[TopicPartition]) -> None:
         """Read the positions of these partitions and go on from there: the database's word, not Kafka's."""
-        stored = await insist(lambda: store.heard(self.pool), self.on_lost)
+        stored = await retry(lambda: sql.heard(self.pool), self.on_lost)
         assigned = consumer.assignment()
         for tp in [tp for tp in partitions if tp in assigned]:
             heard = stored[shard_of(tp)]
@@ -121,7 +121,7 @@ class Trail:
         heard = {tp: seats[tp] for tp in {TopicPartition(one.topic, one.partition) for one in reads}}
         expected = {shard_of(tp): one for tp, one in heard.items()}
         with self.metrics.batch_seconds.labels("consume").time():
-            moved = await insist(lambda: self._commit(reads, expected), self.on_lost)
+            moved = await retry(lambda: self._commit(reads, expected), self.on_lost)
         crash_point("after-commit")
         for tp, before in heard.items():
             after = moved[shard_of(tp)]
@@ -194,9 +194,9 @@ class Trail:
             await self._tell_found()
 
     async def _tell_found(self) -> None:
-        found = await insist(lambda: trail_store.count_discrepancies(self.pool), self.on_lost)
+        found = await retry(lambda: trail_store.count_discrepancies(self.pool), self.on_lost)
         self.metrics.discrepancies.set(found)
-        self.metrics.discrepancies_open.set(await insist(lambda: trail_store.count_open(self.pool), self.on_lost))
+        self.metrics.discrepancies_open.set(await retry(lambda: trail_store.count_open(self.pool), self.on_lost))
 
 
 class Seating(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -10,8 +10,8 @@ import asyncpg
 from services.audit.ordering import Earlier, Verdict
 from services.audit.reading import Kind, Read
 from shared.errors import Fenced
-from shared.runtime.hearing import Heard
-from shared.runtime.store import Connection, columns
+from shared.runtime.kernel.hearing import Heard
+from shared.runtime.store.sql import Connection, columns
 
 Shard = tuple[str, int]
 """Writer and shard."""

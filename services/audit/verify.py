@@ -25,7 +25,7 @@ from services.audit.differences import Finding, merged
 from services.audit.keys import compare_keys
 from services.audit.report import Line, Progress, Report, print_report
 from shared.errors import Misconfigured
-from shared.runtime.settings import OperatorSettings
+from shared.runtime.service.settings import OperatorSettings
 from shared.topics import KEYS, SHARDS, heard_by, topic_of
 
 AUDITOR = "auditor"

@@ -11,11 +11,11 @@ from shared.command import run_command
 from shared.law.catalogue import Catalogue
 from shared.law.loader import shipped_catalogue
 from shared.law.synthetic import is_synthetic
-from shared.runtime.cli import main
-from shared.runtime.commit import Desk
-from shared.runtime.decider import Decider
-from shared.runtime.service import Service
-from shared.runtime.unreached import Unreached
+from shared.runtime.admin.cli import main
+from shared.runtime.kernel.decider import Decider
+from shared.runtime.service.service import Service
+from shared.runtime.store.commit import Desk
+from shared.runtime.store.unreached import Unreached
 
 
 def _place(state: State) -> Unreached | None:

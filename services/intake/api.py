@@ -33,13 +33,13 @@ from shared.law.catalogue import Catalogue
 from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
 from shared.law.synthetic import AGENCY
 from shared.law.ways import ways
-from shared.runtime.callers import Callers, callers
-from shared.runtime.decider import Command, dossier_id
-from shared.runtime.http import Body, Client, json_response, message_id, parse, read_body, refusal
-from shared.runtime.reading import StateReader
-from shared.runtime.routes import DoorRoute
-from shared.runtime.sealing import Keks, new_data_key, seal
-from shared.runtime.service import Resources
+from shared.runtime.http.door import Body, Client, json_response, message_id, parse, read_body, refusal
+from shared.runtime.http.routes import DoorRoute
+from shared.runtime.kernel.decider import Command, dossier_id
+from shared.runtime.keys.sealing import Keks, new_data_key, seal
+from shared.runtime.service.callers import Callers, callers
+from shared.runtime.service.service import Resources
+from shared.runtime.store.reading import StateReader
 
 ROOT, ONE = "/v1/dossiers", "/v1/dossiers/{dossier}"
 

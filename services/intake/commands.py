@@ -8,7 +8,7 @@ from uuid import UUID
 
 from shared.events import intake as said
 from shared.events.base import Actor, Digest, Event, Paper, Sealed, SealedApplicant, WaiverClaim, Word
-from shared.runtime.decider import Command
+from shared.runtime.kernel.decider import Command
 
 
 class SubmitDossier(Command):

@@ -1,10 +1,10 @@
-"""The desk's reference: what each of its routes takes and answers, for `shared/runtime/openapi.py`."""
+"""The desk's reference: what each of its routes takes and answers, for `shared/runtime/http/openapi.py`."""
 
 from pydantic import BaseModel
 
 from services.intake.answers import Overdue, Summary, Timeline, Unreached
 from shared.law.application import Application
-from shared.runtime.routes import Operation
+from shared.runtime.http.routes import Operation
 
 FILERS = ("citizen", "importer", "officer")
 OFFICERS = ("officer",)

@@ -32,7 +32,7 @@ from shared.law.catalogue import Catalogue
 from shared.law.clock import WORKING_DAY, accept_by, add_working_time, due_at, verdict
 from shared.law.codes import code_of, parse_code, series_of
 from shared.lifecycle import LABELS, allowed
-from shared.runtime.decider import Decision, Message, Numbered, Rule
+from shared.runtime.kernel.decider import Decision, Message, Numbered, Rule
 
 SUPPLEMENT_WITHIN = 7 * WORKING_DAY  # C7
 

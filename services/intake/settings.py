@@ -1,6 +1,6 @@
 """The desk needs nothing beyond what every service has."""
 
-from shared.runtime.settings import DoorSettings
+from shared.runtime.service.settings import DoorSettings
 
 
 class IntakeSettings(DoorSettings):

@@ -14,7 +14,7 @@ from shared.events import payment as paid
 from shared.events import verification as verified
 from shared.events.base import Actor, Event, FeeLine, Model
 from shared.lifecycle import FINAL, Status, after
-from shared.runtime.decider import Evolve, Message
+from shared.runtime.kernel.decider import Evolve, Message
 
 AnyPart = TypeVar("AnyPart", bound="Part")
 

@@ -12,10 +12,10 @@ from services.notification.tasks import kinds, office
 from shared.command import run_command
 from shared.law.catalogue import Catalogue
 from shared.law.loader import shipped_catalogue
-from shared.runtime.cli import main
-from shared.runtime.decider import Decider
-from shared.runtime.service import Resources, Service
-from shared.runtime.tasks import TaskKind
+from shared.runtime.admin.cli import main
+from shared.runtime.kernel.decider import Decider
+from shared.runtime.service.service import Resources, Service
+from shared.runtime.tasks.queue import TaskKind
 
 
 def _tasks(law: Catalogue, resources: Resources) -> Mapping[str, TaskKind]:

@@ -16,7 +16,7 @@ from shared.events import intake as filed
 from shared.events import notification as said
 from shared.events import payment as paid
 from shared.events.base import Model, Word
-from shared.runtime.decider import NOTHING, Decision, Message, Outcome, Rule, Task
+from shared.runtime.kernel.decider import NOTHING, Decision, Message, Outcome, Rule, Task
 
 SEND, SEND_AGAIN, GIVEN_UP, TELL_DESK = "send-mail", "send-mail-again", "mail-given-up", "tell-desk"
 """Kinds of task: a first attempt, and a further one at a mailbox or domain that did not take the mail. Those have

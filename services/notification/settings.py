@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from services.notification.gateways import Access
 from shared.errors import Misconfigured
-from shared.runtime.settings import Settings
+from shared.runtime.service.settings import Settings
 
 PASSWORD = "smtp_password"  # noqa: S105 - the name of a secret
 _SUBMISSION = {25: "none or starttls", 587: "none or starttls", 465: "implicit"}

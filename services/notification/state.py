@@ -14,7 +14,7 @@ from shared.events import intake as filed
 from shared.events import notification as said
 from shared.events import payment as paid
 from shared.events.base import Event, Model, Sealed
-from shared.runtime.decider import Evolve, Message
+from shared.runtime.kernel.decider import Evolve, Message
 
 EMAIL = "email"
 """The way of reaching somebody (`shared/law/ways.py`) that mails need."""

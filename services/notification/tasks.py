@@ -29,13 +29,13 @@ from services.notification.texts import spoken, subject, text
 from shared.errors import KeyDestroyed, Transient
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
-from shared.runtime import moment
-from shared.runtime.decider import Outcome
-from shared.runtime.keyring import KeyRing
-from shared.runtime.metrics import Metrics
-from shared.runtime.remembered import Remembered
-from shared.runtime.service import Resources
-from shared.runtime.tasks import Job, TaskKind, ring
+from shared.runtime.aio import clock
+from shared.runtime.kernel.decider import Outcome
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.service.service import Resources
+from shared.runtime.tasks.queue import Job, TaskKind, ring
+from shared.runtime.tasks.remembered import Remembered
 
 PATIENCE_S, LONG_PATIENCE_S = 5.0, 60.0
 """How long a recipient is waited for, at each step: by a first attempt, and by a further one, whose place nobody else
@@ -98,7 +98,7 @@ class Office:
     metrics: Metrics
     domains: Domains
     give_up: timedelta = GIVE_UP
-    clock: Callable[[], datetime] = moment.now
+    clock: Callable[[], datetime] = clock.now
 
     async def send(self, again: bool, job: Job) -> Outcome:
         """One attempt at what is to be sent now, if it still is. Its Message-ID is made of the event that owes it, the

@@ -10,10 +10,10 @@ from services.payment.state import EVOLVES, State
 from services.payment.tasks import kinds
 from shared.command import run_command
 from shared.law.loader import shipped_catalogue
-from shared.runtime.cli import main
-from shared.runtime.commit import Desk
-from shared.runtime.decider import Decider
-from shared.runtime.service import Resources, Service
+from shared.runtime.admin.cli import main
+from shared.runtime.kernel.decider import Decider
+from shared.runtime.service.service import Resources, Service
+from shared.runtime.store.commit import Desk
 
 
 def _platform(resources: Resources) -> Vnpay:

@@ -11,11 +11,11 @@ from services.payment.gateways import BadCallback, BadSignature, PaymentPlatform
 from services.payment.rules import ReportPayment
 from shared.errors import Refused, Unavailable
 from shared.events.base import Model
-from shared.runtime.batch import Request as Asked
-from shared.runtime.http import Door, json_response
-from shared.runtime.metrics import Metrics
-from shared.runtime.rates import vouch
-from shared.runtime.routes import DoorRoute, Operation
+from shared.runtime.http.door import Door, json_response
+from shared.runtime.http.rates import vouch
+from shared.runtime.http.routes import DoorRoute, Operation
+from shared.runtime.kernel.message import Request as Asked
+from shared.runtime.observe.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from shared.events import intake as filed
 from shared.events import payment as said
 from shared.events import verification as verified
 from shared.events.base import Model
-from shared.runtime.decider import NOTHING, Command, Decision, Message, Outcome, Rule, Task
+from shared.runtime.kernel.decider import NOTHING, Command, Decision, Message, Outcome, Rule, Task
 
 
 class AssessFee(Model):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.runtime.settings import DoorSettings
+from shared.runtime.service.settings import DoorSettings
 
 
 class PaymentSettings(DoorSettings):

@@ -11,7 +11,7 @@ from shared.events import intake as filed
 from shared.events import payment as said
 from shared.events import verification as verified
 from shared.events.base import Event, Model, WaiverClaim
-from shared.runtime.decider import Evolve, Message
+from shared.runtime.kernel.decider import Evolve, Message
 
 
 class Filing(Model):

@@ -13,9 +13,9 @@ from shared.law import fees
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.codes import province_of
-from shared.runtime.decider import Outcome
-from shared.runtime.keyring import KeyRing
-from shared.runtime.tasks import Job, TaskKind
+from shared.runtime.kernel.decider import Outcome
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.tasks.queue import Job, TaskKind
 
 
 async def assess_fee(law: Catalogue, keys: KeyRing, job: Job) -> Outcome:

@@ -12,10 +12,10 @@ from services.verification.state import EVOLVES, State
 from services.verification.tasks import kinds
 from shared.command import run_command
 from shared.errors import Misconfigured
-from shared.runtime.cli import main
-from shared.runtime.decider import Decider
-from shared.runtime.service import Resources, Service
-from shared.runtime.tasks import TaskKind
+from shared.runtime.admin.cli import main
+from shared.runtime.kernel.decider import Decider
+from shared.runtime.service.service import Resources, Service
+from shared.runtime.tasks.queue import TaskKind
 
 
 def _tasks(resources: Resources) -> Mapping[str, TaskKind]:

@@ -13,7 +13,7 @@ from services.verification.state import State
 from shared.events import intake as heard
 from shared.events import verification as said
 from shared.events.base import Model, Sealed, Word
-from shared.runtime.decider import NOTHING, Decision, Message, Outcome, Rule, Task
+from shared.runtime.kernel.decider import NOTHING, Decision, Message, Outcome, Rule, Task
 
 DELAYED_AFTER = timedelta(minutes=15)
 """After this long without an answer the delay is said, and the officer and the citizen read it in the timeline; no mail

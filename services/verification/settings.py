@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.runtime.settings import Settings
+from shared.runtime.service.settings import Settings
 
 
 class VerificationSettings(Settings):

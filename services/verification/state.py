@@ -9,7 +9,7 @@ from pydantic import Field
 from shared.events import intake as heard
 from shared.events import verification as said
 from shared.events.base import Event, Model
-from shared.runtime.decider import Evolve, Message
+from shared.runtime.kernel.decider import Evolve, Message
 
 
 class Filed(Model):

@@ -8,9 +8,9 @@ from services.verification.gateways import DEPENDENCY, Enquiry, Register
 from services.verification.rules import Found, KeyGone, LookUp, NotFound, StillWaiting
 from shared.errors import KeyDestroyed
 from shared.law.birth import birth_of
-from shared.runtime.decider import Outcome
-from shared.runtime.keyring import KeyRing
-from shared.runtime.tasks import Job, TaskKind, ring
+from shared.runtime.kernel.decider import Outcome
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.tasks.queue import Job, TaskKind, ring
 
 
 async def look_up(register: Register, keys: KeyRing, job: Job) -> Outcome:

@@ -4,7 +4,7 @@ import re
 
 from deploy.watcher import metrics as watcher
 from deploy.watcher.way import STAGES
-from shared.runtime.metrics import Metrics
+from shared.runtime.observe.metrics import Metrics
 
 _SUFFIX = re.compile(r"_(total|bucket|count|sum)$")
 _NAME = re.compile(r"\bdossier_\w+|\bup\b")

@@ -16,7 +16,7 @@ import yaml
 
 from deploy.postgres.names import SERVICES
 from deploy.watcher import metrics as watcher
-from shared.runtime.metrics import Metrics
+from shared.runtime.observe.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules" / "dossier.yml"

@@ -13,10 +13,17 @@ PURE_LIBRARY = {
     "itertools", "json", "math", "operator", "re", "string", "textwrap", "types", "typing", "unicodedata", "uuid",
 }  # fmt: skip
 """Of Python's own library, what computes and touches nothing."""
-PURE_PACKAGES = {"pydantic", "pydantic_core", "holidays", "orjson", "asyncpg.pgproto.pgproto.UUID"}
+PURE_PACKAGES = {
+    "pydantic",
+    "pydantic_core",
+    "holidays",
+    "orjson",
+    "asyncpg.pgproto.pgproto.UUID",
+    "aiokafka.partitioner.murmur2",
+}
 PURE_SHARED = {"shared.cleaning", "shared.events", "shared.law", "shared.errors", "shared.ids", "shared.lifecycle",
                "shared.topics", "shared.forms", "shared.registry", "shared.wording"}  # fmt: skip
-DECIDER = "shared.runtime.decider"
+KERNEL = "shared.runtime.kernel"
 
 PURE_FILES = {
     "shared/cleaning.py",
@@ -27,7 +34,6 @@ PURE_FILES = {
     "shared/forms.py",
     "shared/registry.py",
     "shared/wording.py",
-    "shared/runtime/decider.py",
 }
 OUTSIDE_LAW = {"shared/law/loader.py", "shared/law/__main__.py", "shared/events/__main__.py"}
 """The loader of catalogue files, and the command lines."""
@@ -48,12 +54,12 @@ def _is_pure(path: str) -> bool:
         return file.removesuffix(".py") in PURE_ROOMS
     if path in OUTSIDE_LAW:
         return False
-    return folder in ("shared/law", "shared/events") or path in PURE_FILES
+    return folder in ("shared/law", "shared/events", "shared/runtime/kernel") or path in PURE_FILES
 
 
 def impure_uses(module: Module) -> Iterator[str]:
     """What a pure room does that touches the world, or might: an import beyond the list, or a call of a clock."""
-    allowed = PURE_LIBRARY | PURE_PACKAGES | PURE_SHARED | {DECIDER} | _own_pure_rooms(module)
+    allowed = PURE_LIBRARY | PURE_PACKAGES | PURE_SHARED | {KERNEL} | _own_pure_rooms(module)
     for line, name in module.imports():
         if not under(name, allowed) or under(
             name, {entry.removesuffix(".py").replace("/", ".") for entry in OUTSIDE_LAW}
@@ -81,7 +87,7 @@ def test_decisions_states_law_and_events_do_no_input_or_output() -> None:
     [
         "import asyncio", "import os", "import time", "import random", "import logging", "import socket",
         "from pathlib import Path", "import aiohttp", "from asyncpg import connect", "import structlog",
-        "import shared.runtime.store", "from shared.runtime import engine", "from shared.law import loader",
+        "import shared.runtime.store.sql", "from shared.runtime.engine import engine", "from shared.law import loader",
         "from shared.law.loader import shipped_catalogue", "from services.payment import gateways",
         "from services.payment.tasks import kinds", "from . import api", "def rule():\n    import secrets",
         "at = datetime.now(UTC)", "at = datetime.datetime.utcnow()", "day = date.today()", "id = uuid4()",
@@ -98,7 +104,7 @@ def test_a_pure_room_may_compute() -> None:
         from services.payment.state import State
         from shared.events import payment
         from shared.law.clock import due_at
-        from shared.runtime.decider import Decision
+        from shared.runtime.kernel.decider import Decision
         def rule(at: datetime) -> datetime:
             return at + timedelta(days=1)
     """
@@ -138,9 +144,9 @@ def test_no_service_imports_another_and_the_product_imports_neither_deploy_nor_t
         ("services/intake/api.py", "def late():\n    import services.audit.verify"),
         ("services/intake/api.py", "import deploy.stack"),
         ("services/intake/__main__.py", "from deploy.simulators import vnpay"),
-        ("shared/runtime/engine.py", "from services.intake.state import State"),
-        ("shared/runtime/engine.py", "from tests import controls"),
-        ("shared/runtime/engine.py", "importlib.import_module('services.intake')"),
+        ("shared/runtime/engine/engine.py", "from services.intake.state import State"),
+        ("shared/runtime/engine/engine.py", "from tests import controls"),
+        ("shared/runtime/engine/engine.py", "importlib.import_module('services.intake')"),
     ],
 )
 def test_an_import_across_a_border_is_found(path: str, line: str) -> None:
@@ -181,7 +187,7 @@ def test_law_and_events_know_nothing_of_the_runtime() -> None:
 
 
 def test_an_event_that_leans_on_the_runtime_is_found() -> None:
-    assert cycles((snippet("shared/events/intake.py", "from shared.runtime.sealing import seal"),))
+    assert cycles((snippet("shared/events/intake.py", "from shared.runtime.keys.sealing import seal"),))
 
 
 def test_the_list_of_pure_parts_names_only_pythons_own_library() -> None:

@@ -12,7 +12,7 @@ from services.payment.rules import FeeFound
 from shared.events import audit, intake, payment, verification
 from shared.events.base import Event, Model
 from shared.events.catalogue import SAID_BY, WRITER
-from shared.runtime.decider import Command, Outcome
+from shared.runtime.kernel.decider import Command, Outcome
 from shared.topics import heard_by
 from tests.architecture.source import SERVICES, Module, called, modules, snippet
 

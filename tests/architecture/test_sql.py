@@ -11,7 +11,7 @@ from tests.architecture.source import Module, modules, snippet, tracked
 HOMES = ("shared/runtime/", "services/audit/trail_store.py", "deploy/postgres/", "deploy/local/")
 """The last one starts PostgreSQL on this machine, and asks it how things stand."""
 FILES = (
-    "shared/runtime/migrations/",
+    "shared/runtime/store/migrations/",
     "services/audit/migrations/",
     "services/intake/migrations/",
     "services/payment/migrations/",

@@ -16,7 +16,7 @@ from deploy.demo.data import Line
 from deploy.demo.players import Desk, Played, Theatre, Turned
 from deploy.demo.watch import Watcher, class_name
 from deploy.waiting import until
-from shared.runtime.http import COMMANDS
+from shared.runtime.http.door import COMMANDS
 from tests.chaos.history import Observed, Operation
 
 T = TypeVar("T")

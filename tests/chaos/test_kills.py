@@ -79,7 +79,7 @@ async def test_nothing_is_lost_or_doubled_when_the_database_is_killed(rig: Rig) 
     assert not (await rig.verdict()).faults
 
 
-TOGETHER = [  # twelve seconds are more than the ten of a session (shared/runtime/consumer.py)
+TOGETHER = [  # twelve seconds are more than the ten of a session (shared/runtime/kafka/consumer.py)
     Fault(1, "stop-consumer", "verification", 0, "", 0.0, 12.0, 1, 0.0),
     Fault(2, "cut-commit", "intake", 0, "", 0.0, 0.0, 3, 0.0),
     Fault(3, "net-half-open", "payment", 0, "database", 0.0, 5.0, 1, 0.0),

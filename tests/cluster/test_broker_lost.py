@@ -12,12 +12,12 @@ from deploy.kafka.topics import administrator, delete_topics
 from deploy.local.cluster import Cluster
 from deploy.local.ground import Ground
 from deploy.waiting import until
-from shared.runtime.batch import Record
-from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.guard import RestoreGuard
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.relay import Relay
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.consumer import KafkaConsumer
+from shared.runtime.kernel.message import Record
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.publishing.relay import Relay
+from shared.runtime.recovery.guard import RestoreGuard
 from shared.topics import KEYS, SHARDS, TOPICS, topic_of
 from tests.integration.runtime.stage import Stage, command
 from tests.integration.runtime.test_relay import complete, ends, on_topic, published, with_key

@@ -9,8 +9,8 @@ from deploy.local.kafka import Guarded
 from deploy.local.machine import LIBS
 from deploy.secrets import Secrets
 from deploy.waiting import until
-from shared.runtime.kafka import Broker
-from shared.runtime.settings import AUTHORITY
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.service.settings import AUTHORITY
 from shared.topics import TOPICS, topic_of
 
 

@@ -14,8 +14,8 @@ from deploy.compose.__main__ import BROKERS
 from deploy.kafka.acls import ADMIN
 from deploy.kafka.topics import administrator
 from deploy.waiting import until
-from shared.runtime.kafka import Broker
-from shared.runtime.settings import KafkaSettings, load
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.service.settings import KafkaSettings, load
 from shared.topics import TOPICS
 from tests.secured.asking import PRINCIPALS, client, does, entrance, may
 

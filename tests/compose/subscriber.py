@@ -3,7 +3,7 @@
 from aiokafka.structs import TopicPartition
 
 from deploy.postgres.names import SERVICES
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 from shared.topics import SHARDS, topic_of
 
 

@@ -18,7 +18,7 @@ from deploy.kafka.certificates import new_authority, new_broker, vouched_for
 from deploy.postgres.names import SERVICES
 from deploy.secrets import AUTHORITY_KEY, NEEDS, Secrets
 from shared.errors import Misconfigured
-from shared.runtime.settings import AUTHORITY
+from shared.runtime.service.settings import AUTHORITY
 
 KAFKA = Path(CLUSTER).parent / "kafka"
 

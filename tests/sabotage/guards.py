@@ -27,12 +27,12 @@ class Guard:
     test: str
 
 
-_STORE = "shared/runtime/store.py"
-_COMMITTING = "shared/runtime/migrations/008_leaner.sql"
-_RELAY = "shared/runtime/relay.py"
-_CONSUMER = "shared/runtime/consumer.py"
-_KEYRING = "shared/runtime/keyring.py"
-_KEYS_HEARD = "shared/runtime/keys_heard.py"
+_STORE = "shared/runtime/store/sql.py"
+_COMMITTING = "shared/runtime/store/migrations/008_leaner.sql"
+_RELAY = "shared/runtime/publishing/relay.py"
+_CONSUMER = "shared/runtime/kafka/consumer.py"
+_KEYRING = "shared/runtime/keys/keyring.py"
+_KEYS_HEARD = "shared/runtime/keys/heard.py"
 
 GUARDS = (
     Guard(
@@ -55,7 +55,7 @@ GUARDS = (
         "a consumer acknowledges after the commit",
         (
             Cut(
-                "shared/runtime/consumer.py",
+                "shared/runtime/kafka/consumer.py",
                 "await self.deliver([record(message) for messages in fetched.values() for message in messages])",
                 "asyncio.ensure_future(self.deliver([record(one) for found in fetched.values() for one in found]))",
             ),
@@ -77,7 +77,7 @@ GUARDS = (
         "positions come of a locked counter, not of a plain sequence",
         (
             Cut(
-                "shared/runtime/migrations/001_event_store.sql",
+                "shared/runtime/store/migrations/001_event_store.sql",
                 "INSERT INTO shards (shard) SELECT generate_series(0, 11);",
                 "INSERT INTO shards (shard) SELECT generate_series(0, 11);\n"
                 "CREATE SEQUENCE plain; GRANT USAGE ON SEQUENCE plain TO :service;",
@@ -117,7 +117,7 @@ GUARDS = (
         "an event names the one before it",
         (
             Cut(
-                "shared/runtime/hearing.py",
+                "shared/runtime/kernel/hearing.py",
                 'return "next" if envelope.previous == heard.last_event_id else Break.FORK',
                 'return "next"',
             ),
@@ -128,7 +128,7 @@ GUARDS = (
         "what was already answered is not answered again",
         (
             Cut(
-                "shared/runtime/work.py",
+                "shared/runtime/kernel/work.py",
                 "            return self._answer_again(item, message, state, heard)\n",
                 "            pass\n",
             ),
@@ -147,7 +147,7 @@ GUARDS = (
         "a server's farewell is a lost connection",
         (
             Cut(
-                "shared/runtime/engine.py",
+                "shared/runtime/store/lost.py",
                 "    asyncpg.InternalClientError,  # a server's last word to an idle connection that is used before its"
                 " socket closes\n",
                 "",
@@ -170,7 +170,7 @@ GUARDS = (
     ),
     Guard(
         "a shard that waits for Kafka waits alone",
-        (Cut("shared/runtime/flights.py", "timeout=patience_s", "timeout=None"),),
+        (Cut("shared/runtime/publishing/flights.py", "timeout=patience_s", "timeout=None"),),
         "tests/integration/runtime/test_relay.py::test_a_shard_about_which_kafka_is_silent_holds_up_no_other",
     ),
     Guard(
@@ -227,7 +227,7 @@ GUARDS = (
     ),
     Guard(
         "what a broker hands out is read as the broker reads it",
-        (Cut("shared/runtime/fetched.py", "    fetcher.MemoryRecords = _Fetched\n", ""),),
+        (Cut("shared/runtime/kafka/patches/record_sets.py", "    fetcher.MemoryRecords = _Fetched\n", ""),),
         "tests/unit/runtime/test_fetched.py"
         "::test_a_record_of_strange_bytes_is_read_as_the_broker_reads_it[an offset far behind]",
     ),

@@ -17,7 +17,7 @@ from aiokafka.protocol.produce import ProduceRequest
 
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS
 from deploy.postgres.names import SERVICES
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 from shared.topics import TOPICS, Topic
 from tests.raw import batch, record
 

@@ -17,7 +17,7 @@ from deploy.kafka.principals import ensure_acls
 from deploy.kafka.topics import administrator
 from deploy.stack import Process, Stack
 from deploy.waiting import until
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 
 COUNT = 12
 NOW = datetime.now(UTC)

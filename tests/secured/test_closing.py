@@ -7,7 +7,7 @@ import uvloop
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from shared.runtime.kafka import Broker, mend_clients
+from shared.runtime.kafka.clients import Broker, mend_clients
 from tests.secured.asking import client
 from tests.secured.play import Play
 

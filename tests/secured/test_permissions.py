@@ -11,7 +11,7 @@ from deploy.kafka.certificates import new_authority
 from deploy.kafka.principals import ensure_acls, ensure_users, present_acls
 from deploy.kafka.provision import provision
 from deploy.waiting import until
-from shared.runtime.kafka import Broker, Login
+from shared.runtime.kafka.clients import Broker, Login
 from shared.topics import KEYS
 from tests.secured.asking import GROUPS, PRINCIPALS, SUBSCRIBER, client, does, entrance, joins, may, reads, writes
 from tests.secured.play import Play

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from shared.runtime import logs
+from shared.runtime.observe import logs
 from tests.lawbook import edit, folder
 
 __all__ = ["edit", "folder"]

@@ -4,8 +4,8 @@ from typing import Any, cast
 from uuid import UUID
 
 from shared.errors import KeyDestroyed, KeyNotHere
-from shared.runtime.keyring import KeyRing
-from shared.runtime.sealing import Kek, seal
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.keys.sealing import Kek, seal
 from tests.controls import DOSSIER
 
 KEY = bytes(range(32))

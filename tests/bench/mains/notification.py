@@ -8,9 +8,9 @@ from services.notification.__main__ import service
 from services.notification.gateways import Mail
 from services.notification.tasks import kinds, office
 from shared.law.loader import shipped_catalogue
-from shared.runtime.cli import main
-from shared.runtime.service import Resources, Service
-from shared.runtime.tasks import TaskKind
+from shared.runtime.admin.cli import main
+from shared.runtime.service.service import Resources, Service
+from shared.runtime.tasks.queue import TaskKind
 
 
 class Taking:

@@ -20,9 +20,9 @@ from services.payment.gateways import Vnpay
 from services.payment.rules import OpenPayment, ReportPayment
 from services.payment.tasks import kinds
 from shared.law.loader import shipped_catalogue
-from shared.runtime.cli import main
-from shared.runtime.service import Resources, Service
-from shared.runtime.tasks import TaskKind
+from shared.runtime.admin.cli import main
+from shared.runtime.service.service import Resources, Service
+from shared.runtime.tasks.queue import TaskKind
 
 FIRST_S, AGAIN_S = 0.02, 0.05
 DONE = ("00", "02")

@@ -8,9 +8,9 @@ from services.verification.__main__ import service
 from services.verification.gateways import Enquiry
 from services.verification.reading import Person
 from services.verification.tasks import kinds
-from shared.runtime.cli import main
-from shared.runtime.service import Resources, Service
-from shared.runtime.tasks import TaskKind
+from shared.runtime.admin.cli import main
+from shared.runtime.service.service import Resources, Service
+from shared.runtime.tasks.queue import TaskKind
 
 
 class Agreeing:

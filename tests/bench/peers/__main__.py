@@ -28,7 +28,7 @@ from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.local.kafka import LocalKafka
 from deploy.local.machine import LIBS, ROOT
 from deploy.local.ports import free_port
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 from shared.topics import Topic
 from tests.bench.peers.step import CAUSE, ID, PARTITIONS
 

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shared.runtime.batch import Record
-from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.consumer import KafkaConsumer
+from shared.runtime.kernel.message import Record
 from tests.bench.peers.producing import produce
 from tests.bench.peers.step import BATCH, asked
 

@@ -16,7 +16,7 @@ from shared.events.base import Event
 from shared.events.catalogue import WRITER
 from shared.events.envelope import Envelope, headers
 from shared.events.intake import DossierSubmitted
-from shared.runtime.sharding import shard_of
+from shared.runtime.kernel.sharding import shard_of
 from tests.controls import AT, DOSSIER, EVENTS, MESSAGE
 
 FOLDER = Path(__file__).parent / "golden"

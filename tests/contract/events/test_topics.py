@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.events.base import Event
 from shared.events.catalogue import BY_TYPE, SAID_BY, WRITER
-from shared.runtime.sharding import shard_of
+from shared.runtime.kernel.sharding import shard_of
 from shared.topics import KEYS, SHARDS, TOPICS, heard_by, topic_of
 from tests.controls import DOSSIER
 

@@ -8,9 +8,9 @@ from uuid import UUID, uuid5
 
 from shared.events.base import Event
 from shared.events.envelope import Envelope, headers
-from shared.runtime.headers import name_bytes
-from shared.runtime.moment import now
-from shared.runtime.sharding import shard_of
+from shared.runtime.aio.clock import now
+from shared.runtime.kernel.sharding import shard_of
+from shared.runtime.store.headers import name_bytes
 from shared.topics import topic_of
 from tests import controls, raw
 

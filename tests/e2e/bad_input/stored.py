@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
 from deploy.waiting import until
-from shared.runtime.keys_heard import SOURCE as KEYS_SOURCE
+from shared.runtime.keys.heard import SOURCE as KEYS_SOURCE
 from shared.topics import KEYS, TOPICS
 
 Counts = Mapping[str, int]

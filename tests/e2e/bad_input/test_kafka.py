@@ -12,7 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from deploy.local.ground import External
 from deploy.stack import Stack
 from deploy.waiting import until
-from shared.runtime.headers import headers_of
+from shared.runtime.store.headers import headers_of
 from tests import controls
 from tests.e2e.bad_input.answers import MARK
 from tests.e2e.bad_input.forged import Forged

@@ -14,8 +14,8 @@ import pytest
 from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
 from shared.errors import Misconfigured
-from shared.runtime.cli import main
-from shared.runtime.settings import Settings, load
+from shared.runtime.admin.cli import main
+from shared.runtime.service.settings import Settings, load
 from tests.e2e.bad_input.operators import typed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]

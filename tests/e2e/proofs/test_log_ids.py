@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.runtime.http import COMMANDS
+from shared.runtime.http.door import COMMANDS
 from tests.e2e.bad_input.applications import GOOD
 from tests.e2e.proofs.play import Play
 

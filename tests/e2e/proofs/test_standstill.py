@@ -12,8 +12,8 @@ from deploy.demo.players import without_key
 from deploy.postgres.names import SERVICES
 from deploy.stack import Process
 from deploy.waiting import until
-from shared.runtime.in_time import DOOR_S
-from shared.runtime.operations import ANSWER_S
+from shared.runtime.aio.deadline import DOOR_S
+from shared.runtime.process.probes import ANSWER_S
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play
 from tests.ground import frozen, frozen_database

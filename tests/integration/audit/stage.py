@@ -28,9 +28,9 @@ from services.audit.trail import Trail
 from services.audit.verify import Asked, examine
 from shared.events.envelope import Envelope, headers
 from shared.events.verification import CitizenVerified
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.settings import OperatorSettings
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.service.settings import OperatorSettings
 from shared.topics import SHARDS, heard_by, topic_of
 
 WRITER = "verification"

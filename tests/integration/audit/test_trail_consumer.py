@@ -14,9 +14,9 @@ from deploy.waiting import until
 from services.audit import trail as trail_module
 from services.audit.trail import Seating
 from shared.errors import Fenced
-from shared.runtime.hearing import Heard
-from shared.runtime.kafka import Broker
-from shared.runtime.store import heard
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.hearing import Heard
+from shared.runtime.store.sql import heard
 from shared.topics import heard_by, topic_of
 from tests.integration.audit.stage import INSTANCE, SHARD, TOPIC, WRITER, Stage, chain, event
 

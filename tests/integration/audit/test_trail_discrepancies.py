@@ -4,7 +4,7 @@ import pytest
 
 from services.audit.reading import digest
 from services.audit.tasks import kinds
-from shared.runtime.headers import headers_of, name_bytes
+from shared.runtime.store.headers import headers_of, name_bytes
 from tests import raw
 from tests.integration.audit.stage import NAMES, SHARD, TOPIC, Event, Stage, chain, event
 

@@ -8,10 +8,10 @@ import pytest
 from deploy.stack import without_password
 from deploy.waiting import until
 from services.audit.__main__ import service
-from shared.runtime.gauges import Gauges
-from shared.runtime.operations import STUCK_S, Health
-from shared.runtime.settings import Settings
-from shared.runtime.wiring import Runtime, wire
+from shared.runtime.process.gauges import Gauges
+from shared.runtime.process.probes import STUCK_S, Health
+from shared.runtime.process.wiring import Runtime, wire
+from shared.runtime.service.settings import Settings
 from tests.integration.audit.stage import SHARD, TOPIC, WRITER, Stage, chain
 from tests.integration.runtime.wire import running
 

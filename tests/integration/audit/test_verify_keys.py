@@ -11,13 +11,14 @@ from aiokafka.structs import TopicPartition
 
 from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.waiting import until
-from shared.runtime.kafka import Broker
-from shared.runtime.keys_heard import KeyListener
-from shared.runtime.keys_judged import Judge
-from shared.runtime.keys_sent import note_keys, send_key
-from shared.runtime.metrics import Metrics
-from shared.runtime.sealing import Kek, Keks, WrappedKey, new_data_key
-from shared.runtime.sharding import shard_of
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import WrappedKey
+from shared.runtime.kernel.sharding import shard_of
+from shared.runtime.keys.heard import KeyListener
+from shared.runtime.keys.judged import Judge
+from shared.runtime.keys.sealing import Kek, Keks, new_data_key
+from shared.runtime.keys.sent import note_keys, send_key
+from shared.runtime.observe.metrics import Metrics
 from shared.topics import KEYS
 from tests.integration.audit.stage import Stage
 from tests.integration.runtime.wire import running

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import asyncpg
 
-from shared.runtime.batch import Handled, Item
-from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.engine import Engine
-from shared.runtime.kafka import Broker
-from shared.runtime.listener import Listener
-from shared.runtime.metrics import Metrics
+from shared.runtime.engine.engine import Engine
+from shared.runtime.engine.listener import Listener
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.consumer import KafkaConsumer
+from shared.runtime.kernel.message import Handled, Item
+from shared.runtime.observe.metrics import Metrics
 from tests.integration.runtime.log import TOPIC
 from tests.integration.runtime.stage import Stage
 from tests.integration.runtime.toy import NAME

@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.local.ground import Ground
 from deploy.waiting import until
-from shared.runtime.batch import Record
-from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.relay import Relay
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.consumer import KafkaConsumer
+from shared.runtime.kernel.message import Record
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.publishing.relay import Relay
 from shared.topics import topic_of
 from tests.ground import empty_topics, frozen
 from tests.integration.runtime.stage import Stage, command

@@ -12,9 +12,9 @@ from uuid import uuid4
 from aiokafka.errors import KafkaError
 
 from deploy.local.ground import Ground
-from shared.runtime.batch import Record
-from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.consumer import KafkaConsumer
+from shared.runtime.kernel.message import Record
 from shared.topics import SHARDS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC

@@ -20,17 +20,17 @@ from shared.events.envelope import Envelope, headers
 from shared.events.intake import DossierSubmitted
 from shared.events.verification import CitizenVerified, VerificationAbandoned
 from shared.law.birth import birth_in_digits
-from shared.runtime.batch import Record
-from shared.runtime.batcher import Batcher
-from shared.runtime.kafka import Broker
-from shared.runtime.keyring import KeyRing
-from shared.runtime.keys_heard import SOURCE, KeyListener
-from shared.runtime.keys_judged import Judge
-from shared.runtime.listener import Listener
-from shared.runtime.metrics import Metrics
-from shared.runtime.sealing import Kek, Keks, new_data_key, seal
-from shared.runtime.sharding import shard_of
-from shared.runtime.tasks import Worker
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.engine.listener import Listener
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import Record
+from shared.runtime.kernel.sharding import shard_of
+from shared.runtime.keys.heard import SOURCE, KeyListener
+from shared.runtime.keys.judged import Judge
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.keys.sealing import Kek, Keks, new_data_key, seal
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.tasks.queue import Worker
 from shared.topics import KEYS, topic_of
 from tests.controls import AT, DOSSIER, applicant, dossier_submitted
 from tests.ground import empty_topics

@@ -12,7 +12,7 @@ from uuid import uuid4
 from deploy.local.ground import Ground
 from deploy.local.machine import ROOT
 from deploy.postgres.provision import Databases
-from shared.runtime.ending import EX_SOFTWARE
+from shared.runtime.aio.fatal import EX_SOFTWARE
 from tests.ground import empty_topics
 from tests.integration.guards.working import PRIVATE
 from tests.integration.runtime.log import WRITER, Log

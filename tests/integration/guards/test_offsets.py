@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from deploy.local.ground import Ground
-from shared.runtime import consumer as consuming
-from shared.runtime.batch import Record
-from shared.runtime.consumer import KafkaConsumer, NextOffsets
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka import consumer as consuming
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.consumer import KafkaConsumer, NextOffsets
+from shared.runtime.kernel.message import Record
 from shared.topics import SHARDS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, Log

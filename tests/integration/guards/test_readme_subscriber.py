@@ -15,7 +15,7 @@ import pytest
 from deploy.local.ground import Ground
 from deploy.local.machine import ROOT
 from shared.events.intake import DossierSubmitted
-from shared.runtime.batch import Record
+from shared.runtime.kernel.message import Record
 from tests.ground import empty_topics
 from tests.integration.runtime.log import Log, record_of
 from tests.integration.runtime.toy import dossiers

@@ -9,9 +9,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from deploy.kafka.topics import administrator
 from deploy.local.ground import Ground
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.relay import Relay
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.publishing.relay import Relay
 from shared.topics import TOPICS, topic_of
 from tests.ground import empty_topics
 from tests.integration.runtime.stage import Stage, command

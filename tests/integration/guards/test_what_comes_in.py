@@ -15,7 +15,7 @@ from deploy.postgres.provision import Databases
 from services.intake.api import seal_applicant
 from shared.errors import Unavailable
 from shared.law.application import Applicant
-from shared.runtime.sealing import new_data_key, unseal
+from shared.runtime.keys.sealing import new_data_key, unseal
 from tests.integration.runtime.log import Log, record_of
 from tests.integration.runtime.stage import Stage, command
 from tests.integration.runtime.toy import NAME, dossiers

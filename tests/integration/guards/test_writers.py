@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from deploy.local.ground import Ground
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.relay import Relay
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.publishing.relay import Relay
 from tests.evidence import read_topics
 from tests.ground import empty_topics
 from tests.integration.guards.waiting import ended, until_done_or_waiting, until_they_wait

@@ -11,8 +11,8 @@ from functools import partial
 
 import asyncpg
 
-from shared.runtime import logs
-from shared.runtime.commit import Desk
+from shared.runtime.observe import logs
+from shared.runtime.store.commit import Desk
 from tests.integration.runtime.stage import Stage, work
 from tests.integration.runtime.toy import NAME, Tally
 

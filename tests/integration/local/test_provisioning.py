@@ -134,7 +134,7 @@ async def test_a_migration_that_was_changed_after_it_was_run_is_refused(another:
 async def test_code_older_than_the_database_is_refused(another: Databases, tmp_path: Path) -> None:
     root = _project(tmp_path, **{"001_first": _FIRST, "002_second": "SELECT 1"})
     await provision(another, root)
-    (root / "shared/runtime/migrations/002_second.sql").unlink()
+    (root / "shared/runtime/store/migrations/002_second.sql").unlink()
     with pytest.raises(Misconfigured, match="shared/002_second was run but is not here"):
         await provision(another, root)
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from deploy.kafka import certificates as made
 from deploy.watcher.certificates import AUTHORITY, BROKERS, Certificates
 from deploy.watcher.metrics import Metrics
-from shared.runtime.kafka import Broker, Login
+from shared.runtime.kafka.clients import Broker, Login
 
 pytestmark = pytest.mark.integration
 

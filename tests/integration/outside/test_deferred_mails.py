@@ -22,15 +22,15 @@ from services.notification.gateways import SmtpServer
 from services.notification.state import State
 from services.notification.tasks import Domains, Office, kinds
 from shared.events.base import Event
-from shared.runtime.batch import Item
-from shared.runtime.batcher import Batcher
-from shared.runtime.breaker import Circuit
-from shared.runtime.decider import Message
-from shared.runtime.kept import KeptStates
-from shared.runtime.metrics import Metrics
-from shared.runtime.remembered import Remembered
-from shared.runtime.sealing import seal
-from shared.runtime.tasks import Worker
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.kernel.decider import Message
+from shared.runtime.kernel.kept import KeptStates
+from shared.runtime.kernel.message import Item
+from shared.runtime.keys.sealing import seal
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.tasks.breaker import Circuit
+from shared.runtime.tasks.queue import Worker
+from shared.runtime.tasks.remembered import Remembered
 from tests import controls
 from tests.controls import AT
 from tests.deciders import LAW, NOTIFICATION

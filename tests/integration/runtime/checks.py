@@ -10,7 +10,7 @@ import orjson
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from shared.events.envelope import open_record
-from shared.runtime.store import record_of
+from shared.runtime.store.sql import record_of
 from tests.integration.runtime.log import WRITER, Log
 from tests.integration.runtime.model import Model
 from tests.integration.runtime.stage import Stage, in_order

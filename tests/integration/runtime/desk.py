@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from deploy.local.ports import free_port
-from shared.runtime.http import read_body
-from shared.runtime.metrics import Metrics
-from shared.runtime.observed import observed
-from shared.runtime.server import Server, http_server
+from shared.runtime.http.door import read_body
+from shared.runtime.http.observed import observed
+from shared.runtime.http.server import Server, http_server
+from shared.runtime.observe.metrics import Metrics
 from tests.integration.runtime.wire import soon
 
 HEAD = (

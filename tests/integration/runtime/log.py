@@ -7,9 +7,9 @@ from uuid import UUID
 
 from shared.events.envelope import Envelope, headers
 from shared.events.intake import DossierSubmitted
-from shared.runtime import decider
-from shared.runtime.batch import Record
-from shared.runtime.sharding import shard_of
+from shared.runtime.kernel import decider
+from shared.runtime.kernel.message import Record
+from shared.runtime.kernel.sharding import shard_of
 from shared.topics import topic_of
 from tests.controls import dossier_submitted
 from tests.integration.runtime.toy import name

@@ -15,11 +15,11 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from deploy.waiting import until
 from shared.errors import Unavailable
-from shared.runtime.batch import Handled, Item, Record
-from shared.runtime.deadletters import redrive
-from shared.runtime.engine import Engine
-from shared.runtime.listener import Listener
-from shared.runtime.tasks import Job
+from shared.runtime.admin.deadletters import redrive
+from shared.runtime.engine.engine import Engine
+from shared.runtime.engine.listener import Listener
+from shared.runtime.kernel.message import Handled, Item, Record
+from shared.runtime.tasks.queue import Job
 from tests.integration.runtime.checks import BUGS, DOSSIERS, Compared
 from tests.integration.runtime.log import WRITER
 from tests.integration.runtime.model import fails, shards_of

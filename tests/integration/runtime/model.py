@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from shared.runtime.sharding import shard_of
+from shared.runtime.kernel.sharding import shard_of
 from tests.integration.runtime.log import Log, event_id
 from tests.integration.runtime.toy import speech
 

@@ -12,16 +12,15 @@ import orjson
 
 from deploy.postgres.provision import Databases
 from shared.errors import Unavailable
-from shared.runtime.batch import Claim, Item, Request
-from shared.runtime.batcher import Batcher
-from shared.runtime.commit import Desk
-from shared.runtime.decider import Decider, Message
-from shared.runtime.engine import Engine
-from shared.runtime.kafka import Broker
-from shared.runtime.listener import Listener
-from shared.runtime.metrics import Metrics
-from shared.runtime.sealing import WrappedKey
-from shared.runtime.tasks import Job, TaskKind, Worker
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.engine.engine import Engine
+from shared.runtime.engine.listener import Listener
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.decider import Decider, Message
+from shared.runtime.kernel.message import Claim, Item, Request, WrappedKey
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.store.commit import Desk
+from shared.runtime.tasks.queue import Job, TaskKind, Worker
 from shared.topics import SHARDS
 from tests.integration.runtime.toy import NAME, Say, Tally, Toy, Work, Worked, name
 

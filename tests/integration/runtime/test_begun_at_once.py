@@ -11,10 +11,10 @@ import pytest
 
 from deploy.waiting import until
 from shared.errors import Unavailable
-from shared.runtime.batch import Claim, Handled, Item
-from shared.runtime.batcher import Batcher
-from shared.runtime.engine import Engine
-from shared.runtime.tasks import AHEAD, Job, Worker
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.engine.engine import Engine
+from shared.runtime.kernel.message import Claim, Handled, Item
+from shared.runtime.tasks.queue import AHEAD, Job, Worker
 from tests.integration.runtime.stage import Once, Stage, command, outcome, work
 from tests.integration.runtime.toy import Worked, name
 

@@ -9,8 +9,8 @@ import pytest
 
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases, provision
-from shared.runtime import wiring
-from shared.runtime.wiring import database
+from shared.runtime.process import wiring
+from shared.runtime.process.wiring import database
 from tests.integration.runtime.toy import NAME
 from tests.integration.runtime.whole import settings
 

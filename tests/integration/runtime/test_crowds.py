@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from shared.runtime.crowd import Crowd, address_of, networks
+from shared.runtime.http.crowd import Crowd, address_of, networks
 from tests.integration.runtime.desk import HALF, HEAD, PATIENCE_S, REST, Desk, desk, rest_of
 
 WHOLE = HEAD + HALF + REST

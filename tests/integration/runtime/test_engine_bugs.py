@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.runtime.batch import Item
-from shared.runtime.commit import Desk
-from shared.runtime.decider import task_id
-from shared.runtime.engine import Engine
+from shared.runtime.engine.engine import Engine
+from shared.runtime.kernel.decider import task_id
+from shared.runtime.kernel.message import Item
+from shared.runtime.store.commit import Desk
 from tests.integration.runtime.log import WRITER, Log
 from tests.integration.runtime.stage import Stage, command, outcome
 from tests.integration.runtime.toy import Tally, dossiers

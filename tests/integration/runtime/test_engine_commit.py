@@ -10,9 +10,9 @@ import pytest
 from deploy.postgres.provision import Databases
 from shared.errors import Fenced, Refused, Unavailable
 from shared.events.envelope import headers, read_body, read_envelope
-from shared.runtime.batch import Item, Request
-from shared.runtime.decider import Message, task_id
-from shared.runtime.engine import Engine
+from shared.runtime.engine.engine import Engine
+from shared.runtime.kernel.decider import Message, task_id
+from shared.runtime.kernel.message import Item, Request
 from tests.controls import submit_dossier
 from tests.deciders import INTAKE
 from tests.integration.runtime.log import Log

@@ -11,10 +11,10 @@ import pytest
 
 from deploy.waiting import until
 from shared.errors import Unavailable
-from shared.runtime.deadletters import NOTHING_WAITS, Redriven, discard, redrive
-from shared.runtime.decider import Task
-from shared.runtime.headers import headers_json
-from shared.runtime.tasks import Job
+from shared.runtime.admin.deadletters import NOTHING_WAITS, Redriven, discard, redrive
+from shared.runtime.kernel.decider import Task
+from shared.runtime.store.headers import headers_json
+from shared.runtime.tasks.queue import Job
 from tests.integration.runtime.log import Log
 from tests.integration.runtime.stage import Stage, as_it_is, command, work
 from tests.integration.runtime.toy import Worked, dossiers

@@ -12,11 +12,11 @@ import pytest
 
 from deploy.local.ground import Ground
 from shared.errors import Misconfigured, Unavailable
-from shared.runtime.batch import Record
-from shared.runtime.decider import event_id
-from shared.runtime.ends import TAIL
-from shared.runtime.kafka import Broker
-from shared.runtime.operator import disown
+from shared.runtime.admin.operator import disown
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.decider import event_id
+from shared.runtime.kernel.message import Record
+from shared.runtime.recovery.ends import TAIL
 from shared.topics import topic_of
 from tests.ground import empty_topics
 from tests.integration.runtime.stage import Stage, command

@@ -10,11 +10,11 @@ import pytest
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from shared.errors import KeyNotHere
-from shared.runtime.commit import Desk
-from shared.runtime.gauges import REST, SIZE_EVERY_S, Gauges
-from shared.runtime.service import Service
-from shared.runtime.tasks import KEY_LATE, Job
-from shared.runtime.wiring import Runtime, waiting, wire
+from shared.runtime.process.gauges import REST, SIZE_EVERY_S, Gauges
+from shared.runtime.process.wiring import Runtime, waiting, wire
+from shared.runtime.service.service import Service
+from shared.runtime.store.commit import Desk
+from shared.runtime.tasks.queue import KEY_LATE, Job
 from tests.integration.runtime.stage import AT, Stage, command
 from tests.integration.runtime.toy import NAME, Worked, name
 from tests.integration.runtime.whole import runtime, service, settings

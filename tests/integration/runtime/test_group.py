@@ -12,13 +12,13 @@ from aiokafka.errors import KafkaError
 
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
-from shared.runtime.batch import Record
-from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.group import Group, owned
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.operations import STUCK_S, Health
-from shared.runtime.wiring import Runtime, wire
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.consumer import KafkaConsumer
+from shared.runtime.kernel.message import Record
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.process.group import Group, owned
+from shared.runtime.process.probes import STUCK_S, Health
+from shared.runtime.process.wiring import Runtime, wire
 from shared.topics import SHARDS, heard_by
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, Log

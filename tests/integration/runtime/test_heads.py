@@ -7,8 +7,8 @@ from itertools import chain, repeat
 
 import pytest
 
-from shared.runtime.crowd import networks
-from shared.runtime.rates import Strangers
+from shared.runtime.http.crowd import networks
+from shared.runtime.http.rates import Strangers
 from tests.integration.runtime.desk import HALF, HEAD, PATIENCE_S, REST, Desk, desk, rest_of
 
 LINE = b"POST / HTTP/1.1\r\n"

@@ -10,9 +10,9 @@ from starlette.requests import Request
 
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
-from shared.runtime.consumer import KafkaConsumer
-from shared.runtime.operations import STUCK_S, Health, operations_routes
-from shared.runtime.wiring import Runtime
+from shared.runtime.kafka.consumer import KafkaConsumer
+from shared.runtime.process.probes import STUCK_S, Health, operations_routes
+from shared.runtime.process.wiring import Runtime
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, Log
 from tests.integration.runtime.stage import Stage

@@ -15,11 +15,11 @@ import orjson
 import pytest
 
 from deploy.postgres.provision import Databases
-from shared.runtime.batch import Claim
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.relay import Relay
-from shared.runtime.wiring import PLANS
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import Claim
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.process.wiring import PLANS
+from shared.runtime.publishing.relay import Relay
 from tests.integration.runtime.stage import NOWHERE, Stage, command, outcome, staged, work
 from tests.integration.runtime.toy import NAME, name
 

@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.local.ground import Ground
 from shared.errors import Misconfigured
-from shared.runtime.kafka import Broker
-from shared.runtime.keyring import KeyRing
-from shared.runtime.keys_sent import note_keys, send_key, unpublished_keys
-from shared.runtime.sealing import Kek, new_data_key
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.keys.sealing import Kek, new_data_key
+from shared.runtime.keys.sent import note_keys, send_key, unpublished_keys
 from shared.topics import KEYS
 from tests.ground import empty_topics, frozen
 from tests.integration.runtime.stage import Stage

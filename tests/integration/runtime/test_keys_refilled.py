@@ -6,12 +6,12 @@ import orjson
 import pytest
 
 from deploy.local.ground import Ground
-from shared.runtime.batch import Record
-from shared.runtime.kafka import Broker
-from shared.runtime.keys_heard import KeyListener
-from shared.runtime.keys_judged import Judge
-from shared.runtime.metrics import Metrics
-from shared.runtime.sealing import Kek, Keks, new_data_key
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import Record
+from shared.runtime.keys.heard import KeyListener
+from shared.runtime.keys.judged import Judge
+from shared.runtime.keys.sealing import Kek, Keks, new_data_key
+from shared.runtime.observe.metrics import Metrics
 from shared.topics import KEYS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import AT

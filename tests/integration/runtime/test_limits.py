@@ -11,9 +11,9 @@ import pytest_asyncio
 from deploy.local.ground import Ground
 from deploy.local.machine import ROOT
 from deploy.postgres.provision import Databases
-from shared.runtime.commit import Desk
-from shared.runtime.gauges import _LATE, _UNPAID, SIZE_EVERY_S, Gauges
-from shared.runtime.wiring import Runtime, wire
+from shared.runtime.process.gauges import _LATE, _UNPAID, SIZE_EVERY_S, Gauges
+from shared.runtime.process.wiring import Runtime, wire
+from shared.runtime.store.commit import Desk
 from tests.integration.runtime.stage import Stage
 from tests.integration.runtime.test_gauges import Clock, value
 from tests.integration.runtime.whole import service, settings

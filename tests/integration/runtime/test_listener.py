@@ -8,10 +8,10 @@ import pytest
 
 from deploy.local.ground import Ground
 from shared.errors import Misconfigured
-from shared.runtime.batch import Handled, Item, Record
-from shared.runtime.kafka import Broker
-from shared.runtime.listener import Listener
-from shared.runtime.operator import skip_heard
+from shared.runtime.admin.operator import skip_heard
+from shared.runtime.engine.listener import Listener
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import Handled, Item, Record
 from shared.topics import SHARDS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import AT, TOPIC, WRITER, Log, record_of

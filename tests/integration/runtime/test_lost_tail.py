@@ -6,9 +6,9 @@ import pytest
 
 from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.local.ground import Ground
-from shared.runtime.guard import RestoreGuard
-from shared.runtime.kafka import Broker
-from shared.runtime.relay import Relay
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.publishing.relay import Relay
+from shared.runtime.recovery.guard import RestoreGuard
 from shared.topics import KEYS, SHARDS, TOPICS
 from tests.ground import empty_topics
 from tests.integration.runtime.stage import Stage

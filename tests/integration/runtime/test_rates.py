@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Refused
-from shared.runtime.rates import Rates
+from shared.runtime.http.rates import Rates
 from tests.integration.runtime.stage import Stage
 from tests.integration.runtime.wire import soon
 

@@ -9,10 +9,10 @@ import pytest_asyncio
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from shared.errors import Unavailable
-from shared.runtime.in_time import DOOR_S
-from shared.runtime.operations import ANSWER_S, Health
-from shared.runtime.reading import StateReader
-from shared.runtime.wiring import Runtime, wire
+from shared.runtime.aio.deadline import DOOR_S
+from shared.runtime.process.probes import ANSWER_S, Health
+from shared.runtime.process.wiring import Runtime, wire
+from shared.runtime.store.reading import StateReader
 from tests.ground import empty_topics, frozen, frozen_database
 from tests.integration.runtime.log import TOPIC
 from tests.integration.runtime.stage import Stage

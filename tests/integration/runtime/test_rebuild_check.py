@@ -11,12 +11,12 @@ import pytest
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from services.audit.trail import Trail
-from shared.runtime.batch import Record
-from shared.runtime.deadletters import Redriven, discard, redrive
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.rebuild import NOT_COMPARED, check
-from shared.runtime.service import Service
+from shared.runtime.admin.deadletters import Redriven, discard, redrive
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import Record
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.recovery.rebuild import NOT_COMPARED, check
+from shared.runtime.service.service import Service
 from tests.ground import empty_topics
 from tests.integration.runtime.log import Log
 from tests.integration.runtime.stage import Stage, as_it_is, staged

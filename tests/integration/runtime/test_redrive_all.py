@@ -14,10 +14,10 @@ from deploy.postgres.provision import Databases
 from deploy.stack import without_password
 from services.notification.__main__ import service
 from services.notification.state import State
-from shared.runtime.batch import Record
-from shared.runtime.kafka import Broker
-from shared.runtime.listener import Listener
-from shared.runtime.metrics import Metrics
+from shared.runtime.engine.listener import Listener
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import Record
+from shared.runtime.observe.metrics import Metrics
 from tests.e2e.bad_input.operators import Ended, typed
 from tests.ground import empty_topics
 from tests.integration.runtime.log import Log

@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from deploy.local.ground import Ground
-from shared.runtime.batch import Item, Request
-from shared.runtime.engine import Engine
-from shared.runtime.kafka import Broker
-from shared.runtime.metrics import Metrics
-from shared.runtime.relay import LOOK_S, Relay
-from shared.runtime.sealing import Kek, new_data_key
+from shared.runtime.engine.engine import Engine
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import Item, Request
+from shared.runtime.keys.sealing import Kek, new_data_key
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.publishing.relay import LOOK_S, Relay
 from shared.topics import KEYS, SHARDS, topic_of
 from tests.ground import empty_topics, frozen
 from tests.integration.runtime.stage import NOWHERE, Killed, Stage, command

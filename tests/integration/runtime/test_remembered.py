@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from shared.runtime.kept import KeptStates
-from shared.runtime.remembered import Remembered
+from shared.runtime.kernel.kept import KeptStates
+from shared.runtime.tasks.remembered import Remembered
 from tests.integration.runtime.stage import Stage, command
 from tests.integration.runtime.toy import Tally, name
 

@@ -13,11 +13,11 @@ from aiokafka.structs import TopicPartition
 
 from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.local.ground import Ground
-from shared.runtime.kafka import Broker
-from shared.runtime.listener import Listener
-from shared.runtime.operator import skip_heard
-from shared.runtime.progress import Progress
-from shared.runtime.records import read_range
+from shared.runtime.admin.operator import skip_heard
+from shared.runtime.aio.progress import Progress
+from shared.runtime.engine.listener import Listener
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.records import read_range
 from shared.topics import TOPICS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, WRITER, Log

@@ -10,11 +10,11 @@ import pytest
 from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.local.ground import Ground
 from shared.errors import Misconfigured, Unavailable
-from shared.runtime.batch import Record
-from shared.runtime.deadletters import redrive
-from shared.runtime.ends import TAIL, last_sequences
-from shared.runtime.guard import RestoreGuard
-from shared.runtime.kafka import Broker
+from shared.runtime.admin.deadletters import redrive
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.message import Record
+from shared.runtime.recovery.ends import TAIL, last_sequences
+from shared.runtime.recovery.guard import RestoreGuard
 from shared.topics import TOPICS, Topic, topic_of
 from tests.ground import empty_topics, frozen
 from tests.integration.runtime.log import AT

@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 
 from shared.errors import Transient
-from shared.runtime.batcher import Batcher
-from shared.runtime.decider import Outcome
-from shared.runtime.metrics import Metrics
-from shared.runtime.tasks import Job, TaskKind, Worker
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.kernel.decider import Outcome
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.tasks.queue import Job, TaskKind, Worker
 from tests.integration.runtime.stage import Stage
 from tests.integration.runtime.toy import NAME, Work
 

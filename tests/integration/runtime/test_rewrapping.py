@@ -8,14 +8,14 @@ import pytest
 
 from deploy.local.ground import Ground
 from shared.errors import KekNotHere, KeyDestroyed, Misconfigured
-from shared.runtime.kafka import Broker
-from shared.runtime.keyring import KeyRing
-from shared.runtime.keys_heard import KeyListener
-from shared.runtime.keys_judged import Judge
-from shared.runtime.metrics import Metrics
-from shared.runtime.relay import Relay
-from shared.runtime.rewrapping import _wrap_anew, rewrap, status
-from shared.runtime.sealing import Kek, Keks, new_data_key
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.keys.heard import KeyListener
+from shared.runtime.keys.judged import Judge
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.keys.rewrapping import _wrap_anew, rewrap, status
+from shared.runtime.keys.sealing import Kek, Keks, new_data_key
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.publishing.relay import Relay
 from shared.topics import KEYS
 from tests.ground import empty_topics
 from tests.integration.runtime.stage import Stage

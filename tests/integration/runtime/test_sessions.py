@@ -11,7 +11,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 
 from deploy.local.ground import Ground
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 from shared.topics import SHARDS
 from tests.ground import empty_topics
 from tests.integration.runtime.log import TOPIC, Log

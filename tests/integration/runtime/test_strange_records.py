@@ -6,14 +6,14 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from deploy.local.ground import Ground
-from shared.runtime.ends import last_sequences
-from shared.runtime.headers import name_bytes
-from shared.runtime.kafka import Broker
-from shared.runtime.keys_heard import SOURCE, KeyListener
-from shared.runtime.keys_judged import Judge
-from shared.runtime.metrics import Metrics
-from shared.runtime.records import read_range
-from shared.runtime.sealing import Kek, Keks, new_data_key
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.records import read_range
+from shared.runtime.keys.heard import SOURCE, KeyListener
+from shared.runtime.keys.judged import Judge
+from shared.runtime.keys.sealing import Kek, Keks, new_data_key
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.recovery.ends import last_sequences
+from shared.runtime.store.headers import name_bytes
 from shared.topics import KEYS
 from tests import raw
 from tests.ground import empty_topics

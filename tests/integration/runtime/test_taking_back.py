@@ -12,18 +12,18 @@ import pytest
 from deploy.local.ground import Ground
 from shared.errors import Unavailable
 from shared.events.base import Event
-from shared.runtime.batch import Record
-from shared.runtime.chain import Head, Taken
-from shared.runtime.decider import Decider, Message, Task, task_id
-from shared.runtime.engine import Engine
-from shared.runtime.guard import RestoreGuard
-from shared.runtime.kafka import Broker
-from shared.runtime.keys_judged import Judge
-from shared.runtime.metrics import Metrics
-from shared.runtime.reading import StateReader
-from shared.runtime.sealing import Kek, Keks, new_data_key
-from shared.runtime.sharding import shard_of
-from shared.runtime.taking_back import TakingBack
+from shared.runtime.engine.engine import Engine
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.decider import Decider, Message, Task, task_id
+from shared.runtime.kernel.message import Record
+from shared.runtime.kernel.sharding import shard_of
+from shared.runtime.keys.judged import Judge
+from shared.runtime.keys.sealing import Kek, Keks, new_data_key
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.recovery.chain import Head, Taken
+from shared.runtime.recovery.guard import RestoreGuard
+from shared.runtime.recovery.restore import TakingBack
+from shared.runtime.store.reading import StateReader
 from shared.topics import KEYS, topic_of
 from tests.ground import empty_topics
 from tests.integration.runtime.log import AT, Log

@@ -7,11 +7,11 @@ import pytest
 
 from deploy.local.ground import Ground
 from shared.errors import Misconfigured
-from shared.runtime.batch import Claim, Handled
-from shared.runtime.batcher import Batcher
-from shared.runtime.metrics import Metrics
-from shared.runtime.relay import Relay
-from shared.runtime.tasks import MARGIN_S, Job, TaskKind, Worker
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.kernel.message import Claim, Handled
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.publishing.relay import Relay
+from shared.runtime.tasks.queue import MARGIN_S, Job, TaskKind, Worker
 from tests.ground import empty_topics
 from tests.integration.runtime.stage import Stage, command, outcome, work
 from tests.integration.runtime.test_relay import Sleeps, complete, ends, leaders, level, on_topic, relay, store

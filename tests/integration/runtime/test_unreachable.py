@@ -7,7 +7,7 @@ import pytest
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from shared.errors import Misconfigured, Unavailable
-from shared.runtime.wiring import database
+from shared.runtime.process.wiring import database
 from tests.integration.runtime.toy import NAME
 from tests.integration.runtime.whole import settings
 

@@ -18,18 +18,18 @@ from services.intake.__main__ import service
 from services.intake.state import State
 from shared.events.base import Event, Model
 from shared.events.envelope import Envelope, headers
-from shared.runtime.batch import Item, Record
-from shared.runtime.deadletters import redrive
-from shared.runtime.decider import Message
-from shared.runtime.guard import RestoreGuard
-from shared.runtime.kafka import Broker
-from shared.runtime.listener import Listener
-from shared.runtime.metrics import Metrics
-from shared.runtime.reading import StateReader
-from shared.runtime.relay import Relay
-from shared.runtime.sharding import shard_of
-from shared.runtime.taking_back import TakingBack
-from shared.runtime.unreached import counted
+from shared.runtime.admin.deadletters import redrive
+from shared.runtime.engine.listener import Listener
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel.decider import Message
+from shared.runtime.kernel.message import Item, Record
+from shared.runtime.kernel.sharding import shard_of
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.publishing.relay import Relay
+from shared.runtime.recovery.guard import RestoreGuard
+from shared.runtime.recovery.restore import TakingBack
+from shared.runtime.store.reading import StateReader
+from shared.runtime.store.unreached import counted
 from shared.topics import topic_of
 from tests.controls import AGENCY, AT, notice_sent, notice_undeliverable, submit_dossier, tell_applicant
 from tests.ground import empty_topics

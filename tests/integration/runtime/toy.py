@@ -13,8 +13,8 @@ from uuid import UUID, uuid5
 from shared.events.base import Event, Model
 from shared.events.intake import DossierSubmitted
 from shared.events.notification import NoticeSent
-from shared.runtime.decider import Command, Decider, Decision, Evolve, Message, Numbered, Outcome, Rule, Task
-from shared.runtime.sharding import shard_of
+from shared.runtime.kernel.decider import Command, Decider, Decision, Evolve, Message, Numbered, Outcome, Rule, Task
+from shared.runtime.kernel.sharding import shard_of
 
 NAME = "notification"
 _NAMES = UUID("00000000-0000-4000-8000-000000000000")

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from deploy.stack import without_password
-from shared.runtime.service import Resources, Service
-from shared.runtime.settings import Settings
-from shared.runtime.tasks import TaskKind
-from shared.runtime.wiring import Runtime, wire
+from shared.runtime.process.wiring import Runtime, wire
+from shared.runtime.service.service import Resources, Service
+from shared.runtime.service.settings import Settings
+from shared.runtime.tasks.queue import TaskKind
 from tests.integration.runtime.stage import Stage, work
 from tests.integration.runtime.toy import NAME, Work
 

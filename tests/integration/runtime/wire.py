@@ -12,9 +12,9 @@ from aiokafka.structs import TopicPartition
 from deploy.kafka.topics import administrator
 from deploy.waiting import until
 from shared.events.envelope import open_record, read_envelope
-from shared.runtime.batch import Record
-from shared.runtime.kafka import Broker
-from shared.runtime.records import record
+from shared.runtime.kafka.clients import Broker
+from shared.runtime.kafka.records import record
+from shared.runtime.kernel.message import Record
 from shared.topics import TOPICS
 
 

@@ -11,7 +11,7 @@ from services.audit.comparison import Comparison, Level
 from services.audit.differences import Finding
 from services.audit.reading import digest
 from services.audit.report import Report, print_report
-from shared.runtime.headers import headers_of
+from shared.runtime.store.headers import headers_of
 
 SHARD = 4
 DOSSIER = UUID("00000000-0000-4000-8000-000000000000")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.audit.ordering import Earlier, Shelf, Verdict, looked_back
 from services.audit.reading import Read
 from shared.events.envelope import Envelope
-from shared.runtime.hearing import Heard
+from shared.runtime.kernel.hearing import Heard
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 

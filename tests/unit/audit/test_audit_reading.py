@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.audit.reading import digest, leaf_bytes, read
-from shared.runtime.headers import Headers, headers_of, name_bytes
+from shared.runtime.store.headers import Headers, headers_of, name_bytes
 
 names = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),

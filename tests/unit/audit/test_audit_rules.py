@@ -8,8 +8,8 @@ from services.audit.state import EVOLVES, State
 from services.audit.tasks import kinds
 from shared.events.audit import DiscrepancyFound
 from shared.events.base import Event
-from shared.runtime.decider import Decider, Message
-from shared.runtime.tasks import Job
+from shared.runtime.kernel.decider import Decider, Message
+from shared.runtime.tasks.queue import Job
 
 AUDIT = Decider("audit", State(), HEARS, EVOLVES)
 AT = datetime(2026, 3, 2, tzinfo=UTC)

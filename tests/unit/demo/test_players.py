@@ -18,7 +18,7 @@ from deploy.demo.players import Desk, Played, Theatre
 from deploy.demo.report import ended_well, write
 from deploy.demo.watch import Seen, Watcher
 from deploy.simulators.process import Simulators
-from shared.runtime.http import Client
+from shared.runtime.http.door import Client
 
 NUMBER = "001090000001"
 OTHER = "001090000002"

@@ -13,7 +13,7 @@ from services.intake.timeline import timeline
 from shared.events.base import Event
 from shared.events.notification import NoticeKind
 from shared.law.synthetic import AGENCY as SYNTHETIC
-from shared.runtime.unreached import Unreached
+from shared.runtime.store.unreached import Unreached
 from tests.controls import (
     AGENCY,
     AT,

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-from shared.runtime.decider import Numbered
+from shared.runtime.kernel.decider import Numbered
 from tests.controls import (
     AT,
     accept_dossier,

@@ -8,7 +8,7 @@ from services.intake.bodies import RequestBody
 from shared.errors import Refused
 from shared.events.base import Actor, Event, Model
 from shared.lifecycle import Status
-from shared.runtime.http import Body, parse
+from shared.runtime.http.door import Body, parse
 from tests.controls import (
     AT,
     applicant,

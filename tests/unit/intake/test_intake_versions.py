@@ -11,7 +11,7 @@ from services.intake.rules import rules
 from services.intake.state import EVOLVES, State
 from shared.law.catalogue import Catalogue
 from shared.law.loader import DATA, load_catalogue
-from shared.runtime.decider import Decider
+from shared.runtime.kernel.decider import Decider
 from tests.controls import (
     AT,
     PROCEDURE,

@@ -12,7 +12,7 @@ from services.intake.bodies import CorrectionBody, SupplementBody
 from services.intake.operations import EXAMPLE
 from shared.errors import Refused
 from shared.law.faults import examine
-from shared.runtime.http import Body, parse
+from shared.runtime.http.door import Body, parse
 from tests.deciders import LAW
 
 CLAIM = {"group": "student", "evidence_sha256": "4d" * 32}

@@ -25,7 +25,7 @@ from services.notification.waiting import waiting
 from shared.events import intake as filed
 from shared.events import notification as said
 from shared.events.base import Event, Model
-from shared.runtime.decider import Message, Task
+from shared.runtime.kernel.decider import Message, Task
 from tests import controls
 from tests.controls import AT, DOSSIER
 from tests.deciders import NOTIFICATION

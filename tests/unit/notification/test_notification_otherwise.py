@@ -11,8 +11,8 @@ from services.notification.texts import spoken
 from shared.errors import Transient
 from shared.events.base import Event
 from shared.law.entries import Locale
-from shared.runtime.decider import Task
-from shared.runtime.tasks import Job
+from shared.runtime.kernel.decider import Task
+from shared.runtime.tasks.queue import Job
 from tests import controls
 from tests.controls import (
     AT,

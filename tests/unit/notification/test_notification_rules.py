@@ -24,7 +24,7 @@ from services.notification.rules import (
 from services.notification.state import Facts, Owed, State
 from services.notification.waiting import waiting
 from shared.events.base import Event, Model
-from shared.runtime.decider import Message, Task, task_id
+from shared.runtime.kernel.decider import Message, Task, task_id
 from tests.controls import (
     AT,
     EVENTS,

@@ -9,7 +9,7 @@ import pytest
 from deploy.kafka.certificates import new_authority
 from services.notification.settings import NotificationSettings
 from shared.errors import Misconfigured
-from shared.runtime.settings import load
+from shared.runtime.service.settings import load
 
 GIVEN = {
     "database_url": "postgresql://u@h/d", "kafka_bootstrap_servers": "k:1", "http_port": 1, "probe_port": 2,

@@ -15,9 +15,9 @@ from services.notification.state import State
 from services.notification.tasks import LONGEST_S, PLACES, SLOW_S, Domains, Office
 from shared.errors import KeyNotHere, Transient
 from shared.events.base import Event, SealedApplicant
-from shared.runtime.keyring import KeyRing
-from shared.runtime.metrics import Metrics
-from shared.runtime.tasks import Job
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.tasks.queue import Job
 from tests import controls
 from tests.controls import AT, DOSSIER, MESSAGE, applicant, dossier_refused, fee_paid, message, supplement_requested
 from tests.deciders import LAW, NOTIFICATION

@@ -6,7 +6,7 @@ import pytest
 
 from services.payment.rules import AssessFee, OpenPayment
 from shared.events.base import Event
-from shared.runtime.decider import Task
+from shared.runtime.kernel.decider import Task
 from tests.controls import (
     AT,
     CODE,

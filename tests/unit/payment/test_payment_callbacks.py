@@ -11,12 +11,12 @@ from services.payment.api import routes
 from services.payment.state import State
 from shared.errors import Refused, Unavailable
 from shared.events.base import Event
-from shared.runtime.batch import Handled, Item
-from shared.runtime.batcher import Batcher
-from shared.runtime.decider import Message
-from shared.runtime.http import Door
-from shared.runtime.metrics import Metrics
-from shared.runtime.observed import observed
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.http.door import Door
+from shared.runtime.http.observed import observed
+from shared.runtime.kernel.decider import Message
+from shared.runtime.kernel.message import Handled, Item
+from shared.runtime.observe.metrics import Metrics
 from tests.asgi import ask
 from tests.controls import (
     DOSSIER,

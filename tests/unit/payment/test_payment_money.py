@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.payment.rules import FeeFound, OpenPayment, PaymentOpened
 from shared.events import payment as said
 from shared.events.base import Event, Model
-from shared.runtime.decider import Message, Task
+from shared.runtime.kernel.decider import Message, Task
 from tests.controls import (
     AT,
     DOSSIER,

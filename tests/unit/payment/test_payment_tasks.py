@@ -7,7 +7,7 @@ import pytest
 from services.payment.rules import AssessFee, FeeFound, OpenPayment, PaymentOpened
 from services.payment.tasks import assess_fee, open_payment
 from shared.errors import KeyNotHere
-from shared.runtime.tasks import Job
+from shared.runtime.tasks.queue import Job
 from tests import controls
 from tests.controls import AT, DOSSIER, FEE_VND, REFERENCE, filing
 from tests.deciders import LAW

@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 
 from shared.events.envelope import Envelope, headers
 from shared.events.intake import DossierSubmitted
-from shared.runtime.batch import Record
+from shared.runtime.kernel.message import Record
 from shared.topics import topic_of
 from tests.controls import AT, DOSSIER, MESSAGE, dossier_submitted
 

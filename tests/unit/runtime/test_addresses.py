@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from shared.errors import Misconfigured
-from shared.runtime.server import listening
-from shared.runtime.settings import DoorSettings, OperatorSettings, load
+from shared.runtime.http.server import listening
+from shared.runtime.service.settings import DoorSettings, OperatorSettings, load
 
 URL, SERVERS = "postgresql://dossier@127.0.0.1:5432/dossier", "127.0.0.1:9092"
 

@@ -7,8 +7,8 @@ from uuid import uuid5
 import pytest
 
 from shared.errors import Unavailable
-from shared.runtime.batch import Handled, Item, Request
-from shared.runtime.batcher import Batcher
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.kernel.message import Handled, Item, Request
 from tests.controls import DOSSIER, MESSAGE, accept_dossier, message
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.runtime.breaker import Breaker, Circuit
+from shared.runtime.tasks.breaker import Breaker, Circuit
 
 
 class Clock:

@@ -1,6 +1,6 @@
 """A half-open breaker lets one call through, and no second while that one has not answered."""
 
-from shared.runtime.breaker import Breaker, Circuit
+from shared.runtime.tasks.breaker import Breaker, Circuit
 
 
 def opened_and_cooled() -> Breaker:

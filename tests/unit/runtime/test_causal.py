@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared import causal
 from shared.causal import in_causal_order
-from shared.runtime.decider import event_id, task_id
+from shared.runtime.kernel.decider import event_id, task_id
 
 START = datetime(2026, 9, 16, 1, 30, tzinfo=UTC)
 WRITERS = ("intake", "verification", "payment")

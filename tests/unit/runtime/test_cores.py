@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.cores import MOST, cores, on_cores
+from shared.runtime.aio.parallel import MOST, cores, on_cores
 from shared.topics import SHARDS
 
 ROOT = Path(__file__).resolve().parents[3]
 PARENT = """
 import asyncio
-from shared.runtime.cores import on_cores
+from shared.runtime.aio.parallel import on_cores
 from tests.unit.runtime.test_cores import stay
 asyncio.run(on_cores(stay, None, [1, 2]))
 """

@@ -15,11 +15,11 @@ from starlette.routing import Route
 
 from services.intake.api import routes as desk
 from services.payment.api import routes as bank
-from shared.runtime.http import Client, Clients
-from shared.runtime.metrics import Metrics
-from shared.runtime.process import application, probes
-from shared.runtime.rates import Strangers
-from shared.runtime.sealing import Kek, Keks
+from shared.runtime.http.door import Client, Clients
+from shared.runtime.http.rates import Strangers
+from shared.runtime.keys.sealing import Kek, Keks
+from shared.runtime.observe.metrics import Metrics
+from shared.runtime.process.run import application, probes
 from tests.asgi import Answer, ask
 from tests.deciders import LAW
 from tests.unit.payment.test_payment_platform import PLATFORM, signed

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.errors import Refused
 from shared.events.base import Event, Model
 from shared.events.catalogue import BY_TYPE, WRITER
-from shared.runtime.decider import Decider, Message
+from shared.runtime.kernel.decider import Decider, Message
 from shared.topics import heard_by
 from tests import controls
 from tests.controls import AT, DOSSIER, EVENTS

@@ -14,7 +14,7 @@ from services.intake.limits import limit
 from services.intake.rules import possible_steps
 from services.intake.timeline import timeline
 from shared.events.base import Event
-from shared.runtime.decider import as_stored
+from shared.runtime.kernel.decider import as_stored
 from tests import controls
 from tests.deciders import INTAKE, LAW, NOTIFICATION, PAYMENT, VERIFICATION
 from tests.given import Situation, as_message

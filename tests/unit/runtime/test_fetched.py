@@ -10,8 +10,8 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.runtime.fetched import read_as_the_broker
-from shared.runtime.headers import name_bytes
+from shared.runtime.kafka.patches.record_sets import read_as_the_broker
+from shared.runtime.store.headers import name_bytes
 from tests.raw import batch, record, spilling
 
 ODD = record(b"key", b"odd", [(b"name\xff", b"1"), (b"", None)], place=1)

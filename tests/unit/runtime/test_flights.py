@@ -5,7 +5,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from shared.runtime.flights import Flights
+from shared.runtime.publishing.flights import Flights
 
 PATIENCE_S = 0.01
 ROWS: Any = ["a row"]

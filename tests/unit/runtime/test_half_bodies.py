@@ -9,9 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive
 
-from shared.runtime.http import read_body
-from shared.runtime.metrics import Metrics
-from shared.runtime.observed import observed
+from shared.runtime.http.door import read_body
+from shared.runtime.http.observed import observed
+from shared.runtime.observe.metrics import Metrics
 from tests.asgi import Answer, ask
 from tests.unit.conftest import LogLines
 

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from shared.errors import Poison
-from shared.runtime.batch import Item, Record
-from shared.runtime.hearing import MAX_RECORD_BYTES, Break, Broken, Heard, Positions, classify, reread
+from shared.runtime.kernel.hearing import MAX_RECORD_BYTES, Break, Broken, Heard, Positions, classify, reread
+from shared.runtime.kernel.message import Item, Record
 from tests.controls import DOSSIER
 from tests.unit.runtime.records import SHARD, WRITER, event_id, genuine, record
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from shared.runtime.in_time import in_time
+from shared.runtime.aio.deadline import with_deadline
 
 
 async def _answer(what: str) -> str:
@@ -14,7 +14,7 @@ async def _answer(what: str) -> str:
 
 
 async def test_an_answer_that_comes_in_time_is_the_answer() -> None:
-    assert await in_time(_answer("yes"), 60) == "yes"
+    assert await with_deadline(_answer("yes"), 60) == "yes"
 
 
 async def test_what_the_work_raises_is_raised() -> None:
@@ -22,7 +22,7 @@ async def test_what_the_work_raises_is_raised() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await in_time(refuse(), 60)
+        await with_deadline(refuse(), 60)
 
 
 async def test_work_that_refuses_to_be_cancelled_is_not_waited_for_and_comes_to_its_own_end() -> None:
@@ -38,7 +38,7 @@ async def test_work_that_refuses_to_be_cancelled_is_not_waited_for_and_comes_to_
 
     began = time.monotonic()
     with pytest.raises(TimeoutError):
-        await in_time(stubborn(), 0.05)
+        await with_deadline(stubborn(), 0.05)
     assert time.monotonic() - began < 30
     assert not ended.is_set()
     goes_on.set()
@@ -55,7 +55,7 @@ async def test_whoever_is_cancelled_while_waiting_cancels_the_work() -> None:
         finally:
             cancelled.set()
 
-    waiting = asyncio.create_task(in_time(work(), 60))
+    waiting = asyncio.create_task(with_deadline(work(), 60))
     await began.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

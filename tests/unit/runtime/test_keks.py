@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from shared.errors import KekNotHere, Misconfigured
-from shared.runtime.sealing import Kek, Keks, new_data_key
-from shared.runtime.settings import OperatorSettings
+from shared.runtime.keys.sealing import Kek, Keks, new_data_key
+from shared.runtime.service.settings import OperatorSettings
 
 DOSSIER = UUID(int=7)
 OLD, NEW = Kek(b"o" * 32, "kek-1"), Kek(b"n" * 32, "kek-2")

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from shared.runtime.kept import KeptStates
+from shared.runtime.kernel.kept import KeptStates
 
 A, B, C = (UUID(int=n) for n in range(3))
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.runtime.keys_judged import REMEMBERED, Heard, Judge, why_not
-from shared.runtime.metrics import Metrics
-from shared.runtime.sealing import Kek, Keks, WrappedKey, new_data_key
+from shared.runtime.kernel.message import WrappedKey
+from shared.runtime.keys.judged import REMEMBERED, Heard, Judge, why_not
+from shared.runtime.keys.sealing import Kek, Keks, new_data_key
+from shared.runtime.observe.metrics import Metrics
 from tests.unit.conftest import LogLines
 
 ONE, OTHER = UUID(int=1), UUID(int=2)

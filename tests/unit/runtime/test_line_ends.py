@@ -13,8 +13,8 @@ from shared.errors import Refused
 from shared.events import base, payment
 from shared.events.envelope import traceparent
 from shared.law import application
-from shared.runtime.http import Client, Door
-from shared.runtime.settings import Settings
+from shared.runtime.http.door import Client, Door
+from shared.runtime.service.settings import Settings
 from tests.unit.payment.test_payment_platform import CALLBACK, PLATFORM, signed
 
 TRACE = f"00-{'1' * 32}-{'2' * 16}-01"

@@ -9,8 +9,8 @@ from io import StringIO
 import pytest
 import structlog
 
-from shared.runtime import logs
-from shared.runtime.logs import PERIOD_S, Repeats, Sparing
+from shared.runtime.observe import logs
+from shared.runtime.observe.logs import PERIOD_S, Repeats, Sparing
 
 
 class Clock:

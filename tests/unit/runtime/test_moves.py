@@ -7,7 +7,7 @@ import pytest
 from services.verification.gateways import EnquiryRefused
 from shared.errors import Poison, Refused
 from shared.registry import CODES
-from shared.runtime.batch import Item, Move, Place, dead_letter, moves
+from shared.runtime.kernel.message import Item, Move, Place, dead_letter, moves
 
 A, B, C = (UUID(int=n) for n in (1, 2, 3))
 

@@ -17,11 +17,11 @@ from services.intake.api import routes as desk
 from services.intake.operations import EXAMPLE
 from services.payment.api import routes as bank
 from shared.registry import CODES
-from shared.runtime.http import Clients
-from shared.runtime.metrics import Metrics
-from shared.runtime.observed import observed
-from shared.runtime.openapi import publish
-from shared.runtime.sealing import Kek, Keks
+from shared.runtime.http.door import Clients
+from shared.runtime.http.observed import observed
+from shared.runtime.http.openapi import publish
+from shared.runtime.keys.sealing import Kek, Keks
+from shared.runtime.observe.metrics import Metrics
 from tests.asgi import ask
 from tests.deciders import LAW
 

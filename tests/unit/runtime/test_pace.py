@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from shared.runtime import batcher, pace
-from shared.runtime.batch import Claim, Handled, Item
-from shared.runtime.batcher import Batcher
+from shared.runtime.aio import pacing
+from shared.runtime.engine import batcher
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.kernel.message import Claim, Handled, Item
 
 
 def _item() -> Item:
@@ -24,10 +25,10 @@ async def test_a_rest_is_as_long_as_the_work_was_but_never_longer_than_its_limit
         rested.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", note)
-    await pace.rest(0.004)
-    await pace.rest(4.0)
-    await pace.rest(0.004, least_s=0.2)
-    assert rested == [0.004, pace.LONGEST_S, 0.2]
+    await pacing.rest(0.004)
+    await pacing.rest(4.0)
+    await pacing.rest(0.004, least_s=0.2)
+    assert rested == [0.004, pacing.LONGEST_S, 0.2]
 
 
 async def test_what_comes_while_a_batcher_rests_makes_up_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +56,9 @@ async def test_what_comes_while_a_batcher_rests_makes_up_one_batch(monkeypatch: 
 
 
 async def test_a_rest_ends_when_there_is_enough_for_the_next_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "LONGEST_S", 3600.0)
+    monkeypatch.setattr(pacing, "LONGEST_S", 3600.0)
     enough = asyncio.Event()
-    resting = asyncio.create_task(pace.rest(3600.0, enough))
+    resting = asyncio.create_task(pacing.rest(3600.0, enough))
     await asyncio.sleep(0)
     assert not resting.done()
     enough.set()

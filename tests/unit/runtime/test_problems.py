@@ -22,11 +22,11 @@ from shared.errors import Fault, Poison, Refused, Unavailable
 from shared.forms import MAX_KEY
 from shared.law.__main__ import main as law
 from shared.registry import BUGS, CODES, OUTAGES, POISONS, Failure
-from shared.runtime.batch import Handled, Item
-from shared.runtime.batcher import Batcher
-from shared.runtime.http import Client, Door, parse, read_body
-from shared.runtime.metrics import Metrics
-from shared.runtime.observed import observed
+from shared.runtime.engine.batcher import Batcher
+from shared.runtime.http.door import Client, Door, parse, read_body
+from shared.runtime.http.observed import observed
+from shared.runtime.kernel.message import Handled, Item
+from shared.runtime.observe.metrics import Metrics
 from shared.topics import TOPICS
 from shared.wording import FAULTS, Text, language_of
 from tests.asgi import Answer, ask

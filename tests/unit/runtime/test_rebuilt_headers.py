@@ -7,8 +7,8 @@ from hypothesis import strategies as some
 
 from shared.errors import Poison
 from shared.events.envelope import open_record, read_envelope
-from shared.runtime.headers import Headers, headers_json
-from shared.runtime.rebuild import _time_and_body
+from shared.runtime.recovery.rebuild import _time_and_body
+from shared.runtime.store.headers import Headers, headers_json
 from tests.unit.runtime.records import genuine
 
 OURS = genuine(2)

@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from shared.errors import Misconfigured
 from shared.events.base import Sealed
 from shared.law.loader import shipped_catalogue
-from shared.runtime.sealing import BLOCK, Kek, WrappedKey, derived, new_data_key, seal, seal_kept, unseal
-from shared.runtime.settings import Settings
+from shared.runtime.kernel.message import WrappedKey
+from shared.runtime.keys.sealing import BLOCK, Kek, derived, new_data_key, seal, seal_kept, unseal
+from shared.runtime.service.settings import Settings
 
 texts = st.text(max_size=200)
 keys = st.binary(min_size=32, max_size=32)

@@ -7,8 +7,8 @@ from itertools import count
 import pytest
 
 from shared.errors import Refused
-from shared.runtime.crowd import networks
-from shared.runtime.rates import STRANGERS, Strangers
+from shared.runtime.http.crowd import networks
+from shared.runtime.http.rates import STRANGERS, Strangers
 
 PROXY, NEAR = ("10.0.0.7", 1), (ip_network("10.0.0.0/8"),)
 

@@ -2,7 +2,7 @@
 
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from shared.runtime.tail import Tail
+from shared.runtime.publishing.tail import Tail
 
 ONE, OTHER = TopicPartition("events", 0), TopicPartition("events", 1)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from shared.errors import Unavailable
-from shared.runtime.together import Together
+from shared.runtime.aio.coalesce import Coalesced
 
 asked: list[list[int]] = []
 
@@ -24,19 +24,19 @@ def _forget() -> None:
 
 
 async def test_questions_of_one_moment_are_asked_once_and_each_has_its_own_answer() -> None:
-    together = Together(doubled)
+    together = Coalesced(doubled)
     assert await asyncio.gather(*(together.one(key) for key in (1, 2, 13, 2))) == [2, 4, None, 4]
     assert asked == [[1, 2, 13]]
 
 
 async def test_a_later_question_is_asked_again_for_the_answer_may_have_changed() -> None:
-    together = Together(doubled)
+    together = Coalesced(doubled)
     assert [await together.one(1), await together.one(1)] == [2, 2]
     assert asked == [[1], [1]]
 
 
 async def test_who_gives_up_takes_the_answer_from_nobody() -> None:
-    together = Together(doubled)
+    together = Coalesced(doubled)
     impatient, patient = asyncio.create_task(together.one(1)), asyncio.create_task(together.one(1))
     await asyncio.sleep(0)
     impatient.cancel()
@@ -52,7 +52,7 @@ async def test_a_failure_is_told_to_everybody_and_does_not_stay() -> None:
             raise Unavailable("gone")
         return {key: key for key in keys}
 
-    together = Together(sometimes)
+    together = Coalesced(sometimes)
     answers = await asyncio.gather(together.one(1), together.one(2), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
     fails = False

@@ -6,7 +6,7 @@ import pytest
 
 from services.verification.rules import DELAYED_AFTER, LookUp
 from shared.events.base import Event, Model
-from shared.runtime.decider import Task
+from shared.runtime.kernel.decider import Task
 from tests.controls import (
     AT,
     applicant,

@@ -10,8 +10,8 @@ from services.verification.rules import LookUp
 from services.verification.tasks import look_up, still_waiting
 from shared.errors import KeyNotHere, Transient
 from shared.law.birth import Birth, birth_in_digits
-from shared.runtime.keyring import KeyRing
-from shared.runtime.tasks import Job
+from shared.runtime.keys.keyring import KeyRing
+from shared.runtime.tasks.queue import Job
 from tests import controls
 from tests.controls import AT, DOSSIER
 from tests.unit.keys import DESTROYED, HERE, NOT_YET, sealed_field

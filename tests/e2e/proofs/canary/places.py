@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 from deploy.kafka.topics import administrator
 from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 from tests.e2e.proofs.play import Play
 
 Place = tuple[str, bytes]

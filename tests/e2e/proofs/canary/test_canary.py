@@ -14,7 +14,7 @@ import pytest_asyncio
 from deploy.demo.players import Played, without_key
 from deploy.kafka.topics import delete_topics, ensure_topics
 from deploy.waiting import until
-from shared.runtime.kafka import Broker
+from shared.runtime.kafka.clients import Broker
 from shared.topics import Topic
 from tests.e2e.proofs import people
 from tests.e2e.proofs.canary.forms import DIGIT_DISGUISES, DISGUISES, Mark, found

@@ -1,0 +1,1 @@
+"""Load, decide, commit: the one transaction behind every message, and what hands messages to it."""

@@ -1,0 +1,1 @@
+"""HTTP: connections, routes, problems, and the contract of a door."""

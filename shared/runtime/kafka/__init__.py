@@ -1,0 +1,1 @@
+"""Kafka as this platform uses it: clients, records, the consumer."""

@@ -1,0 +1,1 @@
+"""One process of one service: wired, supervised, watched, drained."""

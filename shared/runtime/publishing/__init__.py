@@ -1,0 +1,1 @@
+"""From the store to Kafka: the relay, and what it sends."""

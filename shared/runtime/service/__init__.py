@@ -1,0 +1,1 @@
+"""What makes one service: its rooms, its settings, its callers."""

@@ -1,0 +1,1 @@
+"""The event store in PostgreSQL, and nothing but it: every SQL statement of the running services."""

@@ -1,0 +1,1 @@
+"""Durable work on the outside world, and alarms."""
