@@ -30,7 +30,7 @@ class Guard:
 _STORE = "shared/runtime/store/sql.py"
 _COMMITTING = "shared/runtime/store/migrations/008_leaner.sql"
 _RELAY = "shared/runtime/publishing/relay.py"
-_CONSUMER = "shared/runtime/kafka/consumer.py"
+_CONSUMER = "shared/runtime/kafka/patches/faust_consumer.py"
 _KEYRING = "shared/runtime/keys/keyring.py"
 _KEYS_HEARD = "shared/runtime/keys/heard.py"
 
@@ -55,9 +55,9 @@ GUARDS = (
         "a consumer acknowledges after the commit",
         (
             Cut(
-                "shared/runtime/kafka/consumer.py",
-                "await self.deliver([record(message) for messages in fetched.values() for message in messages])",
-                "asyncio.ensure_future(self.deliver([record(one) for found in fetched.values() for one in found]))",
+                _CONSUMER,
+                "            await self.deliver(fetched)\n",
+                "            asyncio.ensure_future(self.deliver(fetched))\n",
             ),
         ),
         f"{_ACKNOWLEDGING}::test_a_consumer_acknowledges_to_kafka_only_what_is_committed",

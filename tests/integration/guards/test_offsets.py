@@ -15,7 +15,8 @@ from aiokafka.structs import TopicPartition
 from deploy.local.ground import Ground
 from shared.runtime.kafka import consumer as consuming
 from shared.runtime.kafka.clients import Broker
-from shared.runtime.kafka.consumer import KafkaConsumer, NextOffsets
+from shared.runtime.kafka.consumer import KafkaConsumer
+from shared.runtime.kafka.patches import faust_consumer
 from shared.runtime.kernel.message import Record
 from shared.topics import SHARDS
 from tests.ground import empty_topics
@@ -43,7 +44,11 @@ async def _forge(bootstrap: str, group: str, offset: int) -> None:
 
 @asynccontextmanager
 async def _consuming(
-    ground: Ground, group: str, folder: Path, handle: Callable[[Sequence[Record]], Awaitable[None]], begin: NextOffsets
+    ground: Ground,
+    group: str,
+    folder: Path,
+    handle: Callable[[Sequence[Record]], Awaitable[None]],
+    begin: faust_consumer.NextOffsets,
 ) -> AsyncIterator[KafkaConsumer]:
     consumer = KafkaConsumer(group, Broker(ground.bootstrap_servers), [TOPIC], handle, begin, folder)
     await consumer.start()
@@ -131,7 +136,7 @@ async def test_a_database_that_is_silent_while_partitions_are_assigned_is_asked_
     ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Callable[[], Awaitable[None]]
 ) -> None:
     """Faust waits for half a minute, takes the end of that for its own end, and would never read again."""
-    monkeypatch.setattr(consuming, "SEEK_S", 0.2)
+    monkeypatch.setattr(faust_consumer, "SEEK_S", 0.2)
     await empty_topics(ground)
     log = Log()
     await put(ground.bootstrap_servers, *(log.say(ONE, f"text {n}") for n in range(ALL)))

@@ -1,1 +1,1 @@
-"""What we change in aiokafka for the whole process; each file names the upstream fault, and when it may go."""
+"""What we change in aiokafka and Faust; each file names the fault upstream that it stands for, and when it may go."""

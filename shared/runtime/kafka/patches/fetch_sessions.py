@@ -7,8 +7,11 @@ version 7 and later, and always asks without a session.
 A session belongs to one node and is given up at anything that is not an answer to its last request; the next fetch then
 begins a new one, as does one that the broker has forgotten. Brokers forget what was not used for two minutes.
 
-Source: KIP-227 (Incremental Fetch Requests). The names of aiokafka that this rests on are private: its version is
-pinned, and an integration test reads through it.
+Upstream: KIP-227 (Incremental Fetch Requests), in Kafka and its own client since 1.1 (KAFKA-6254). aiokafka has no
+issue for it; kafka-python, of which it comes, works at it in its pull request 2508.
+Looked at: aiokafka 0.14.0, which is also its main branch of 2026-04-29.
+Goes when: aiokafka keeps the session that a broker grants. The names of aiokafka that this rests on are private: its
+version is pinned, and an integration test reads through it.
 """
 
 from collections import defaultdict

@@ -8,8 +8,11 @@ batch can have it, and only there, the batch is parsed once more, here.
 
 A name that is not UTF-8 comes with `surrogateescape`; `shared.runtime.store.headers` gives its bytes back as they were.
 
-Source: what Kafka 4.3 takes and aiokafka 0.14.0 makes of it (record/default_records.py). The names of aiokafka that
-this rests on are private: its version is pinned, and a unit test reads such records through its fetcher.
+Upstream: aiokafka issue 321 (open since 2018): a record that its parser refuses stops a consumer for good. What it
+refuses and brokers take (names of headers, attributes, long varints) has no issue of its own.
+Looked at: aiokafka 0.14.0 (record/default_records.py, also compiled), which is also its main branch of 2026-04-29.
+Goes when: aiokafka reads whatever Kafka's own client reads. The names of aiokafka that this rests on are private: its
+version is pinned, and a unit test reads such records through its fetcher.
 """
 
 from collections.abc import Iterator
