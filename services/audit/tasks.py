@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from services.audit.rules import Discrepancy
 from shared.runtime.kernel.decider import Outcome
-from shared.runtime.tasks.queue import Job, TaskKind, ring
+from shared.runtime.tasks.kinds import Attempt, TaskKind, ring
 
 REPORT = "report-discrepancy"
 
 
-async def report_discrepancy(job: Job) -> Outcome:
+async def report_discrepancy(attempt: Attempt) -> Outcome:
     """The alarm rings."""
-    return await ring(job.payload)
+    return await ring(attempt.payload)
 
 
 def kinds() -> Mapping[str, TaskKind]:

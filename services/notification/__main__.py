@@ -15,7 +15,7 @@ from shared.law.loader import shipped_catalogue
 from shared.runtime.admin.cli import main
 from shared.runtime.kernel.decider import Decider
 from shared.runtime.service.service import Resources, Service
-from shared.runtime.tasks.queue import TaskKind
+from shared.runtime.tasks.kinds import TaskKind
 
 
 def _tasks(law: Catalogue, resources: Resources) -> Mapping[str, TaskKind]:

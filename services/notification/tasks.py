@@ -34,7 +34,7 @@ from shared.runtime.kernel.decider import Outcome
 from shared.runtime.keys.keyring import KeyRing
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.service.service import Resources
-from shared.runtime.tasks.queue import Job, TaskKind, ring
+from shared.runtime.tasks.kinds import Attempt, TaskKind, ring
 from shared.runtime.tasks.remembered import Remembered
 
 PATIENCE_S, LONG_PATIENCE_S = 5.0, 60.0
@@ -100,12 +100,12 @@ class Office:
     give_up: timedelta = GIVE_UP
     clock: Callable[[], datetime] = clock.now
 
-    async def send(self, again: bool, job: Job) -> Outcome:
+    async def send(self, again: bool, attempt: Attempt) -> Outcome:
         """One attempt at what is to be sent now, if it still is. Its Message-ID is made of the event that owes it, the
         same at every attempt. Raises Transient if the server does not serve us, KeyNotHere while the key is not here.
         """
-        asked: SendMail = job.payload
-        found = now(await self.remembered(job.dossier_id), asked)
+        asked: SendMail = attempt.payload
+        found = now(await self.remembered(attempt.dossier_id), asked)
         if isinstance(found, MailLeft):
             return found
         if isinstance(found, MailNeedless):
@@ -114,23 +114,25 @@ class Office:
         owed, recipient = found
         if not recipient.by_email:
             return self._refused(asked, owed, recipient, NO_ADDRESS, NO_ADDRESS)
-        return await self._attempt(again, job, asked, owed, recipient)
+        return await self._attempt(again, attempt, asked, owed, recipient)
 
-    async def tell_desk(self, job: Job) -> Outcome:
+    async def tell_desk(self, attempt: Attempt) -> Outcome:
         """What is owed to somebody who had no e-mail address when this was ordered, for the desk's officers to tell. If
         there is one by now, the outcome is about the data of then, and so the mail is ordered.
         """
-        asked: SendMail = job.payload
-        found = now(await self.remembered(job.dossier_id), asked)
+        asked: SendMail = attempt.payload
+        found = now(await self.remembered(attempt.dossier_id), asked)
         if isinstance(found, MailLeft | MailNeedless):
             return found
         owed, recipient = found
         then = recipient.model_copy(update={"applicant_version": asked.applicant_version})
         return self._refused(asked, owed, then if recipient.by_email else recipient, NO_ADDRESS, NO_ADDRESS)
 
-    async def _attempt(self, again: bool, job: Job, asked: SendMail, owed: Owed, recipient: Recipient) -> Outcome:
+    async def _attempt(
+        self, again: bool, attempt: Attempt, asked: SendMail, owed: Owed, recipient: Recipient
+    ) -> Outcome:
         try:
-            mail = await self._written(job.dossier_id, owed, recipient)
+            mail = await self._written(attempt.dossier_id, owed, recipient)
             await self._handed_over(again, mail)
         except KeyDestroyed:
             return self._refused(asked, owed, recipient, "key-destroyed", "key-destroyed")
@@ -219,9 +221,9 @@ def office(server: MailServer, law: Catalogue, resources: Resources) -> Office:
     )  # fmt: skip
 
 
-async def given_up(job: Job) -> Outcome:
+async def given_up(attempt: Attempt) -> Outcome:
     """What an operator has discarded, as a message."""
-    return await ring(job.payload)
+    return await ring(attempt.payload)
 
 
 def kinds(office: Office) -> Mapping[str, TaskKind]:

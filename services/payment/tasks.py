@@ -15,23 +15,23 @@ from shared.law.catalogue import Catalogue
 from shared.law.codes import province_of
 from shared.runtime.kernel.decider import Outcome
 from shared.runtime.keys.keyring import KeyRing
-from shared.runtime.tasks.queue import Job, TaskKind
+from shared.runtime.tasks.kinds import Attempt, TaskKind
 
 
-async def assess_fee(law: Catalogue, keys: KeyRing, job: Job) -> Outcome:
+async def assess_fee(law: Catalogue, keys: KeyRing, attempt: Attempt) -> Outcome:
     """Find the fee by the catalogue (F1, F2); the outcome names rules and amounts, never the group."""
-    filing: Filing = job.payload.filing
+    filing: Filing = attempt.payload.filing
     try:
-        group = await _group(keys, job, filing)
+        group = await _group(keys, attempt, filing)
     except KeyDestroyed:
         return ClaimKeyGone()
     return FeeFound(fee=assessed(law, filing, group))
 
 
-async def _group(keys: KeyRing, job: Job, filing: Filing) -> str | None:
+async def _group(keys: KeyRing, attempt: Attempt, filing: Filing) -> str | None:
     if filing.waiver_claim is None:
         return None
-    clear = await keys.open(job.dossier_id, {"waiver_claim.group": filing.waiver_claim.group})
+    clear = await keys.open(attempt.dossier_id, {"waiver_claim.group": filing.waiver_claim.group})
     return clear["waiver_claim.group"]
 
 
@@ -57,9 +57,9 @@ def assessed(law: Catalogue, filing: Filing, group: str | None) -> FeeAssessed:
     )
 
 
-async def open_payment(platform: PaymentPlatform, job: Job) -> Outcome:
+async def open_payment(platform: PaymentPlatform, attempt: Attempt) -> Outcome:
     """Sign the page on which the citizen pays."""
-    asked: OpenPayment = job.payload
+    asked: OpenPayment = attempt.payload
     return PaymentOpened(reference=asked.reference, amount_vnd=asked.amount_vnd, pay_url=platform.page(asked))
 
 

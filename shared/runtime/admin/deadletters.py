@@ -22,7 +22,7 @@ from shared.runtime.kernel.sharding import shard_of
 from shared.runtime.store import sql
 from shared.runtime.store.commit import Commit
 from shared.runtime.store.lost import LOST_CONNECTION
-from shared.runtime.tasks.queue import TaskFailed
+from shared.runtime.tasks.kinds import TaskFailed
 
 log = structlog.get_logger(__name__)
 

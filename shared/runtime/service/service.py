@@ -17,7 +17,7 @@ from shared.runtime.keys.keyring import KeyRing
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.service.settings import Settings
 from shared.runtime.store.commit import Desk
-from shared.runtime.tasks.queue import TaskKind
+from shared.runtime.tasks.kinds import TaskKind
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,14 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, TypeAlias
-from uuid import UUID, uuid4
+from datetime import timedelta
 
 import asyncpg
 import structlog
 
 from shared.errors import DossierError, KeyNotHere, Misconfigured, Transient, Unavailable
-from shared.events.base import Model
 from shared.registry import OUTAGES
 from shared.runtime.aio.clock import now
 from shared.runtime.aio.crash import crash_point
@@ -28,10 +25,11 @@ from shared.runtime.engine.batcher import Batcher
 from shared.runtime.kernel.decider import Message, Outcome
 from shared.runtime.kernel.message import Claim, Item
 from shared.runtime.observe.metrics import Metrics
-from shared.runtime.store.hands import NOTHING
 from shared.runtime.store.lost import LOST_CONNECTION
-from shared.runtime.store.sql import Taken, TaskWrite
+from shared.runtime.tasks import claims
 from shared.runtime.tasks.breaker import Breaker
+from shared.runtime.tasks.hands import WorkersHands
+from shared.runtime.tasks.kinds import Attempt, Row, TaskKind, failed
 
 log = structlog.get_logger(__name__)
 
@@ -45,43 +43,6 @@ that is yet to be committed. As many are done a second time where a process is k
 
 MARGIN_S = 5.0
 """A task's lease outlasts its time-out by this, to commit the outcome in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A claimed task as its function sees it. `payload` is the model that the rule put in."""
-
-    id: UUID
-    dossier_id: UUID
-    payload: Any
-    attempts: int
-    enqueued_at: datetime
-
-
-Row: TypeAlias = "asyncpg.Record | Mapping[str, Any]"
-"""A claimed task as the database, or whoever enqueued it, tells it."""
-
-Work = Callable[[Job], Awaitable[Outcome]]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskKind:
-    """One kind of task: its payload's model, its function, and the outside system it needs (for room and breaker). One
-    that is `slow` may take longer than a lease: its claim is lengthened when it begins.
-    """
-
-    payload: type[Model]
-    run: Work
-    dependency: str | None = None
-    timeout_s: float = 20.0
-    slow: bool = False
-
-
-async def ring(payload: Model) -> Outcome:
-    """An alarm's function: its payload is its outcome."""
-    if not isinstance(payload, Outcome):
-        raise TypeError("an alarm's payload is the outcome that it rings with")
-    return payload
 
 
 def nothing_lacks() -> None:
@@ -171,9 +132,7 @@ class Worker:
     async def _take_back(self) -> None:
         """Free what an earlier process of this name had claimed; once, so that one that wakes up late frees nothing."""
         if self.instance is not None and not self._taken_back:
-            await self.pool.execute(
-                "UPDATE tasks SET claim = NULL, claimed_by = NULL, run_at = now() WHERE claimed_by = $1", self.instance
-            )
+            await claims.take_back(self.pool, self.instance)
         self._taken_back = True
 
     async def _nap(self) -> None:
@@ -234,24 +193,7 @@ class Worker:
     async def _claim(self, rooms: Mapping[str | None, int]) -> Sequence[asyncpg.Record]:
         groups = self.groups()
         kinds = [(kind, n, room) for n, (of, room) in enumerate(rooms.items()) for kind in groups[of]]
-        # = ANY (ARRAY(…)) and not IN (…): a join could walk all tasks, and is planned so while there are none.
-        return await self.pool.fetch(
-            """UPDATE tasks SET claim = $1, claimed_by = $3, attempts = attempts + 1,
-                                run_at = now() + make_interval(secs => $2)
-               WHERE id = ANY (ARRAY(
-                   SELECT due.id
-                   FROM (SELECT n, room, array_agg(kind) AS kinds
-                         FROM unnest($4::text[], $5::int[], $6::int[]) AS k(kind, n, room) GROUP BY n, room) g
-                   CROSS JOIN LATERAL (SELECT id FROM tasks WHERE run_at <= now() AND kind = ANY(g.kinds)
-                                       ORDER BY run_at LIMIT g.room FOR UPDATE SKIP LOCKED) due))
-               RETURNING id, kind, dossier_id, payload, attempts, claim, enqueued_at""",
-            uuid4(),
-            self.lease_s,
-            self.instance,
-            [kind for kind, _, _ in kinds],
-            [n for _, n, _ in kinds],
-            [room for _, _, room in kinds],
-        )
+        return await claims.claim(self.pool, kinds, self.lease_s, self.instance)
 
     def start(self, row: Row) -> None:
         """Run a claimed task."""
@@ -279,7 +221,7 @@ class Worker:
             await self._again(row, kind, again)
         except Exception as bug:
             # A bug of the task's function: its dossier is parked like that of a rule that raised.
-            await self._end(row, Item(claim=claim, failure=bug, dossier_id=row["dossier_id"], message=_failed(row)))
+            await self._end(row, Item(claim=claim, failure=bug, dossier_id=row["dossier_id"], message=failed(row)))
         else:
             if outcome is None:
                 return
@@ -303,19 +245,15 @@ class Worker:
 
     async def _held(self, kind: TaskKind, claim: Claim) -> bool:
         """Whether the claim still stands, and is now as long as the task may take."""
-        held = await self.pool.execute(
-            "UPDATE tasks SET run_at = now() + make_interval(secs => $3) WHERE id = $1 AND claim = $2",
-            claim.task_id, claim.token, kind.timeout_s + MARGIN_S,
-        )  # fmt: skip
-        return str(held) == "UPDATE 1"
+        return await claims.lengthen(self.pool, claim, kind.timeout_s + MARGIN_S)
 
     async def _work(self, kind: TaskKind, row: Row) -> Outcome:
-        job = Job(
+        attempt = Attempt(
             row["id"], row["dossier_id"], kind.payload.model_validate_json(row["payload"]),
             row["attempts"], row["enqueued_at"],
         )  # fmt: skip
         async with asyncio.timeout(kind.timeout_s):
-            outcome = await kind.run(job)
+            outcome = await kind.run(attempt)
         if kind.dependency is not None:
             self.breakers[kind.dependency].succeeded()
         return outcome
@@ -345,84 +283,10 @@ class Worker:
         wait = asked if asked is not None else self._backoff(row["attempts"])
         error = f"{OUTAGES.get(outside or '', '')} {type(why).__name__}: {why}".lstrip()
         try:
-            await self.pool.execute(
-                """UPDATE tasks SET claim = NULL, claimed_by = NULL, last_error = $3,
-                                    run_at = now() + make_interval(secs => $4) WHERE id = $1 AND claim = $2""",
-                row["id"], row["claim"], error[:200], wait,
-            )  # fmt: skip
+            await claims.release(self.pool, Claim(row["id"], row["claim"]), error, wait)
         except LOST_CONNECTION as lost:
             log.warning("task-release-failed", why=type(lost).__name__)
 
     def _backoff(self, attempts: int) -> float:
         """Seconds until the next attempt: exponential with full jitter."""
         return random.uniform(0.05, min(self.backoff_max_s, self.backoff_s * 2 ** min(attempts, 10)))  # noqa: S311
-
-
-@dataclass
-class WorkersHands:
-    """Those of a worker, as far as it has room. Where something waits for that room already, only a task that follows
-    from another: what has begun is ended first, and nothing else overtakes.
-    """
-
-    worker: Worker
-    _adrift: dict[UUID, UUID] = field(default_factory=dict)
-    """Task → claim of what was taken in a commit that failed: whether it was made, the database knows."""
-
-    def take(self, tasks: Sequence[TaskWrite], following: Collection[UUID]) -> Taken:
-        """Claim what can be begun at once; an alarm cannot."""
-        worker, taken = self.worker, dict[UUID, TaskWrite]()
-        if not (tasks and worker.takes):
-            return NOTHING
-        rooms = {dependency: worker.room_for(dependency) for dependency in worker.groups()}
-        for task in tasks if worker.has_all_begun else [task for task in tasks if task.id in following]:
-            kind = worker.kinds.get(task.kind)
-            if kind is not None and task.run_at is None and rooms[kind.dependency] > 0:
-                rooms[kind.dependency] -= 1
-                taken[task.id] = task
-        worker.busy.update(self._dependencies(taken))
-        return Taken(uuid4(), worker.instance, worker.lease_s, taken)
-
-    def begin(self, taken: Taken, claimed: Collection[UUID]) -> None:
-        """Begin what was enqueued under our claim."""
-        self._give_back(taken)
-        for task in [taken.tasks[id_] for id_ in claimed]:
-            self.worker.start(
-                {"id": task.id, "kind": task.kind, "dossier_id": task.dossier_id, "payload": task.payload,
-                 "attempts": 1, "claim": taken.claim, "enqueued_at": now()}
-            )  # fmt: skip
-
-    def let_go(self, taken: Taken) -> None:
-        """Begin nothing; what was committed all the same is free as soon as the database is there again."""
-        self._give_back(taken)
-        self._adrift |= dict.fromkeys(taken.tasks, taken.claim)
-
-    async def free_adrift(self) -> None:
-        """Free what nobody has begun. Raises what a lost connection raises."""
-        if not (adrift := dict(self._adrift)):
-            return
-        await self.worker.pool.execute(
-            """UPDATE tasks SET claim = NULL, claimed_by = NULL, run_at = now()
-               WHERE id = ANY ($1) AND ((id, claim) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))) IS TRUE""",
-            list(adrift), list(adrift.values()),
-        )  # fmt: skip
-        self._adrift = {task: claim for task, claim in self._adrift.items() if adrift.get(task) != claim}
-
-    def _give_back(self, taken: Taken) -> None:
-        """The room that was held; what waits for it is looked for."""
-        self.worker.busy.subtract(self._dependencies(taken.tasks))
-        if taken.tasks and not self.worker.has_all_begun:
-            self.worker.wake()
-
-    def _dependencies(self, tasks: Mapping[UUID, TaskWrite]) -> list[str | None]:
-        return [self.worker.kinds[task.kind].dependency for task in tasks.values()]
-
-
-class TaskFailed(Outcome):
-    """Stands in a dead letter for the outcome that a failing function never came to."""
-
-    kind: str
-    payload: str
-
-
-def _failed(row: Row) -> Message[Model]:
-    return Message(row["id"], row["dossier_id"], now(), TaskFailed(kind=row["kind"], payload=row["payload"]))

@@ -10,7 +10,7 @@ from services.notification.tasks import kinds, office
 from shared.law.loader import shipped_catalogue
 from shared.runtime.admin.cli import main
 from shared.runtime.service.service import Resources, Service
-from shared.runtime.tasks.queue import TaskKind
+from shared.runtime.tasks.kinds import TaskKind
 
 
 class Taking:

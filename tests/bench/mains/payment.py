@@ -22,7 +22,7 @@ from services.payment.tasks import kinds
 from shared.law.loader import shipped_catalogue
 from shared.runtime.admin.cli import main
 from shared.runtime.service.service import Resources, Service
-from shared.runtime.tasks.queue import TaskKind
+from shared.runtime.tasks.kinds import TaskKind
 
 FIRST_S, AGAIN_S = 0.02, 0.05
 DONE = ("00", "02")

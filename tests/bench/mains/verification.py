@@ -10,7 +10,7 @@ from services.verification.reading import Person
 from services.verification.tasks import kinds
 from shared.runtime.admin.cli import main
 from shared.runtime.service.service import Resources, Service
-from shared.runtime.tasks.queue import TaskKind
+from shared.runtime.tasks.kinds import TaskKind
 
 
 class Agreeing:

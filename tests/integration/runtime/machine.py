@@ -19,7 +19,7 @@ from shared.runtime.admin.deadletters import redrive
 from shared.runtime.engine.engine import Engine
 from shared.runtime.engine.listener import Listener
 from shared.runtime.kernel.message import Handled, Item, Record
-from shared.runtime.tasks.queue import Job
+from shared.runtime.tasks.kinds import Attempt
 from tests.integration.runtime.checks import BUGS, DOSSIERS, Compared
 from tests.integration.runtime.log import WRITER
 from tests.integration.runtime.model import fails, shards_of
@@ -195,13 +195,13 @@ class EngineMachine(Compared):
         done: list[tuple[UUID, str]] = []
         robbed: list[UUID] = []
 
-        async def work(job: Job) -> Worked:
+        async def work(attempt: Attempt) -> Worked:
             if stolen and not robbed:
-                robbed.append(job.id)
-                await self.stage.claim(job.id)
+                robbed.append(attempt.id)
+                await self.stage.claim(attempt.id)
             else:
-                done.append((job.dossier_id, job.payload.text))
-            return Worked(text=job.payload.text)
+                done.append((attempt.dossier_id, attempt.payload.text))
+            return Worked(text=attempt.payload.text)
 
         every = len(self.model.tasks)
         await self._work_until(work, lambda: len(done) + len(robbed) == every)

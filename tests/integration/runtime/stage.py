@@ -20,7 +20,8 @@ from shared.runtime.kernel.decider import Decider, Message
 from shared.runtime.kernel.message import Claim, Item, Request, WrappedKey
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.store.commit import Desk
-from shared.runtime.tasks.queue import Job, TaskKind, Worker
+from shared.runtime.tasks.kinds import Attempt, TaskKind
+from shared.runtime.tasks.queue import Worker
 from shared.topics import SHARDS
 from tests.integration.runtime.toy import NAME, Say, Tally, Toy, Work, Worked, name
 
@@ -59,7 +60,7 @@ class Stage:
         """A consumer's half of a process."""
         return Listener(NAME, self.pool, engine or self.engine(), Broker(bootstrap), Metrics(NAME))
 
-    def worker(self, run: Callable[[Job], Any], engine: Engine | None = None, **settings: Any) -> Worker:
+    def worker(self, run: Callable[[Attempt], Any], engine: Engine | None = None, **settings: Any) -> Worker:
         """A task worker for the toy's one kind of task; inside a running loop."""
         outcomes = Batcher((engine or self.engine()).handle)
         return Worker({"work": TaskKind(Work, run)}, self.pool, outcomes, Metrics(NAME), look_s=0.02, **settings)
@@ -167,9 +168,9 @@ def outcome(dossier: UUID, claim: Claim, text: str) -> Item:
     return Item(message=message, claim=claim, dossier_id=dossier)
 
 
-async def work(job: Job) -> Worked:
+async def work(attempt: Attempt) -> Worked:
     """The toy's task, done well."""
-    return Worked(text=job.payload.text)
+    return Worked(text=attempt.payload.text)
 
 
 def in_order(texts: Sequence[str]) -> bool:

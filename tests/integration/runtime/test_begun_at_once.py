@@ -14,7 +14,8 @@ from shared.errors import Unavailable
 from shared.runtime.engine.batcher import Batcher
 from shared.runtime.engine.engine import Engine
 from shared.runtime.kernel.message import Claim, Handled, Item
-from shared.runtime.tasks.queue import AHEAD, Job, Worker
+from shared.runtime.tasks.kinds import Attempt
+from shared.runtime.tasks.queue import AHEAD, Worker
 from tests.integration.runtime.stage import Once, Stage, command, outcome, work
 from tests.integration.runtime.toy import Worked, name
 
@@ -28,15 +29,15 @@ class Counts:
     def __init__(self) -> None:
         self.runs = 0
 
-    async def __call__(self, job: Job) -> Worked:
+    async def __call__(self, attempt: Attempt) -> Worked:
         self.runs += 1
-        return await work(job)
+        return await work(attempt)
 
 
-async def _once(free: asyncio.Event, job: Job) -> Worked:
+async def _once(free: asyncio.Event, attempt: Attempt) -> Worked:
     """The toy's task, once it is let go."""
     await free.wait()
-    return await work(job)
+    return await work(attempt)
 
 
 async def _begun(stage: Stage, run: Any = work, **settings: Any) -> tuple[Worker, Engine]:
@@ -116,13 +117,13 @@ async def test_the_outside_system_is_asked_by_the_next_while_an_outcome_is_commi
     commits, asked = asyncio.Event(), Counter[str]()
     engine = stage.engine()
 
-    async def asks(job: Job) -> Worked:
+    async def asks(attempt: Attempt) -> Worked:
         asked["now"] += 1
         asked["most"] = max(asked["most"], asked["now"])
         await asyncio.sleep(0)
         asked["now"] -= 1
         asked["all"] += 1
-        return await work(job)
+        return await work(attempt)
 
     async def slow(items: Sequence[Item]) -> list[Handled]:
         await commits.wait()

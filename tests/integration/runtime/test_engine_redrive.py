@@ -14,7 +14,7 @@ from shared.errors import Unavailable
 from shared.runtime.admin.deadletters import NOTHING_WAITS, Redriven, discard, redrive
 from shared.runtime.kernel.decider import Task
 from shared.runtime.store.headers import headers_json
-from shared.runtime.tasks.queue import Job
+from shared.runtime.tasks.kinds import Attempt
 from tests.integration.runtime.log import Log
 from tests.integration.runtime.stage import Stage, as_it_is, command, work
 from tests.integration.runtime.toy import Worked, dossiers
@@ -27,7 +27,7 @@ async def _redriven(stage: Stage) -> Redriven:
 
 
 @asynccontextmanager
-async def _working(stage: Stage, run: Callable[[Job], Any] = work) -> AsyncIterator[None]:
+async def _working(stage: Stage, run: Callable[[Attempt], Any] = work) -> AsyncIterator[None]:
     worker = stage.worker(run)
     running = asyncio.create_task(worker.run())
     try:
@@ -143,9 +143,9 @@ async def test_an_event_of_a_later_release_that_waits_is_skipped_by_the_redrive_
 async def test_an_outcome_whose_rule_raises_is_kept_and_its_effect_not_repeated(stage: Stage) -> None:
     effects: list[str] = []
 
-    async def effect(job: Job) -> Worked:
-        effects.append(job.payload.text)
-        return Worked(text=job.payload.text)
+    async def effect(attempt: Attempt) -> Worked:
+        effects.append(attempt.payload.text)
+        return Worked(text=attempt.payload.text)
 
     stage.toy.broken = {"done"}
     await stage.engine().handle([command(ONE, "work")])
@@ -175,12 +175,12 @@ async def test_a_task_whose_function_fails_runs_again_at_every_redrive_until_it_
 ) -> None:
     left = failures
 
-    async def fragile(job: Job) -> Worked:
+    async def fragile(attempt: Attempt) -> Worked:
         nonlocal left
         left -= 1
         if left >= 0:
             raise ZeroDivisionError
-        return Worked(text=job.payload.text)
+        return Worked(text=attempt.payload.text)
 
     await stage.engine().handle([command(ONE, "work")])
     for _ in range(failures):
@@ -196,11 +196,11 @@ async def test_a_task_whose_function_fails_runs_again_at_every_redrive_until_it_
 async def test_an_outcome_whose_rule_raises_after_a_redrive_is_kept_and_its_effect_not_repeated(stage: Stage) -> None:
     effects: list[str] = []
 
-    async def fragile(job: Job) -> Worked:
-        effects.append(job.payload.text)
+    async def fragile(attempt: Attempt) -> Worked:
+        effects.append(attempt.payload.text)
         if len(effects) == 1:
             raise ZeroDivisionError
-        return Worked(text=job.payload.text)
+        return Worked(text=attempt.payload.text)
 
     await stage.engine().handle([command(ONE, "work")])
     async with _working(stage, fragile):
@@ -245,7 +245,7 @@ async def test_what_cannot_be_opened_again_stops_its_dossier_as_it_came_and_can_
     assert await _redriven(stage) == Redriven(0, parked=False)
 
 
-async def _fails(job: Job) -> Worked:
+async def _fails(attempt: Attempt) -> Worked:
     raise ZeroDivisionError
 
 
@@ -260,7 +260,7 @@ async def _fails(job: Job) -> Worked:
     ],
 )
 async def test_a_service_is_told_which_of_its_tasks_was_given_up(
-    stage: Stage, run: Callable[[Job], Any], value: bytes | None, told: Mapping[str, Any]
+    stage: Stage, run: Callable[[Attempt], Any], value: bytes | None, told: Mapping[str, Any]
 ) -> None:
     known: list[Mapping[str, Any]] = []
 

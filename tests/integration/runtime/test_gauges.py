@@ -14,7 +14,8 @@ from shared.runtime.process.gauges import REST, SIZE_EVERY_S, Gauges
 from shared.runtime.process.wiring import Runtime, waiting, wire
 from shared.runtime.service.service import Service
 from shared.runtime.store.commit import Desk
-from shared.runtime.tasks.queue import KEY_LATE, Job
+from shared.runtime.tasks.kinds import Attempt
+from shared.runtime.tasks.queue import KEY_LATE
 from tests.integration.runtime.stage import AT, Stage, command
 from tests.integration.runtime.toy import NAME, Worked, name
 from tests.integration.runtime.whole import runtime, service, settings
@@ -28,7 +29,7 @@ def value(process: Runtime, metric: str, **labels: str) -> float | None:
     return process.metrics.registry.get_sample_value(metric, labels)
 
 
-async def _no_key(job: Job) -> Worked:
+async def _no_key(attempt: Attempt) -> Worked:
     raise KeyNotHere("the data key has not come yet")
 
 

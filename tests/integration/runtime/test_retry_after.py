@@ -9,7 +9,8 @@ from shared.errors import Transient
 from shared.runtime.engine.batcher import Batcher
 from shared.runtime.kernel.decider import Outcome
 from shared.runtime.observe.metrics import Metrics
-from shared.runtime.tasks.queue import Job, TaskKind, Worker
+from shared.runtime.tasks.kinds import Attempt, TaskKind
+from shared.runtime.tasks.queue import Worker
 from tests.integration.runtime.stage import Stage
 from tests.integration.runtime.toy import NAME, Work
 
@@ -19,7 +20,7 @@ TASK, DOSSIER = UUID(int=1), UUID(int=2)
 async def attempted(stage: Stage, why: Transient, failures: int = 0) -> Worker:
     """A worker after one attempt that failed like this; the outside system had failed so often in a row before."""
 
-    async def busy(job: Job) -> Outcome:
+    async def busy(attempt: Attempt) -> Outcome:
         worker.retire()  # one attempt is enough
         raise why
 

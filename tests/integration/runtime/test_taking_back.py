@@ -262,9 +262,9 @@ async def test_no_task_of_an_older_store_is_begun_before_it_is_whole(ground: Gro
     await restore(stage)
     begun: list[UUID] = []
 
-    async def note(job: Any) -> Any:
-        begun.append(job.id)
-        return await work(job)
+    async def note(attempt: Any) -> Any:
+        begun.append(attempt.id)
+        return await work(attempt)
 
     watching = guard(ground, stage)
     worker = stage.worker(note, engine(stage, watching), whole=lambda: watching.seen(()))

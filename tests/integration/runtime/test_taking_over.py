@@ -11,7 +11,8 @@ from shared.runtime.engine.batcher import Batcher
 from shared.runtime.kernel.message import Claim, Handled
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.publishing.relay import Relay
-from shared.runtime.tasks.queue import MARGIN_S, Job, TaskKind, Worker
+from shared.runtime.tasks.kinds import Attempt, TaskKind
+from shared.runtime.tasks.queue import MARGIN_S, Worker
 from tests.ground import empty_topics
 from tests.integration.runtime.stage import Stage, command, outcome, work
 from tests.integration.runtime.test_relay import Sleeps, complete, ends, leaders, level, on_topic, relay, store
@@ -72,10 +73,10 @@ class Hangs:
         self.begun = asyncio.Event()
         self.awake = asyncio.Event()
 
-    async def __call__(self, job: Job) -> Worked:
+    async def __call__(self, attempt: Attempt) -> Worked:
         self.begun.set()
         await self.awake.wait()
-        return Worked(text=job.payload.text)
+        return Worked(text=attempt.payload.text)
 
 
 async def _ordered(stage: Stage) -> Any:

@@ -8,7 +8,7 @@ from deploy.stack import without_password
 from shared.runtime.process.wiring import Runtime, wire
 from shared.runtime.service.service import Resources, Service
 from shared.runtime.service.settings import Settings
-from shared.runtime.tasks.queue import TaskKind
+from shared.runtime.tasks.kinds import TaskKind
 from tests.integration.runtime.stage import Stage, work
 from tests.integration.runtime.toy import NAME, Work
 

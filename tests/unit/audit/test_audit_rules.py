@@ -9,7 +9,7 @@ from services.audit.tasks import kinds
 from shared.events.audit import DiscrepancyFound
 from shared.events.base import Event
 from shared.runtime.kernel.decider import Decider, Message
-from shared.runtime.tasks.queue import Job
+from shared.runtime.tasks.kinds import Attempt
 
 AUDIT = Decider("audit", State(), HEARS, EVOLVES)
 AT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -46,5 +46,6 @@ async def test_the_alarm_rings_with_its_own_payload() -> None:
     (kind,) = kinds().values()
     found = _alarm().body
     assert (
-        await kind.run(Job(UUID(int=1), UUID(int=2), kind.payload.model_validate(found.model_dump()), 1, AT)) == found
+        await kind.run(Attempt(UUID(int=1), UUID(int=2), kind.payload.model_validate(found.model_dump()), 1, AT))
+        == found
     )

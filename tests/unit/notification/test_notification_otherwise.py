@@ -12,7 +12,7 @@ from shared.errors import Transient
 from shared.events.base import Event
 from shared.law.entries import Locale
 from shared.runtime.kernel.decider import Task
-from shared.runtime.tasks.queue import Job
+from shared.runtime.tasks.kinds import Attempt
 from tests import controls
 from tests.controls import (
     AT,
@@ -53,7 +53,7 @@ def task(kind: str, about: UUID, version: int = 1) -> Task:
 async def told(known: list[Given], about: UUID = S, version: int = 1, server: Server | None = None) -> object:
     """What the task that tells the desk comes to; no key is needed, and no server."""
     desk = Desk(known, server or Server(Transient("mail", "421")), DESTROYED)
-    return await desk.office.tell_desk(Job(TASK, DOSSIER, SendMail(about=about, applicant_version=version), 1, AT))
+    return await desk.office.tell_desk(Attempt(TASK, DOSSIER, SendMail(about=about, applicant_version=version), 1, AT))
 
 
 def test_without_an_address_no_mail_is_ordered() -> None:

@@ -17,7 +17,7 @@ from shared.errors import KeyNotHere, Transient
 from shared.events.base import Event, SealedApplicant
 from shared.runtime.keys.keyring import KeyRing
 from shared.runtime.observe.metrics import Metrics
-from shared.runtime.tasks.queue import Job
+from shared.runtime.tasks.kinds import Attempt
 from tests import controls
 from tests.controls import AT, DOSSIER, MESSAGE, applicant, dossier_refused, fee_paid, message, supplement_requested
 from tests.deciders import LAW, NOTIFICATION
@@ -81,7 +81,7 @@ class Desk:
 
     async def whole(self, again: bool = False, **asked: object) -> object:
         payload = SendMail.model_validate({"about": MESSAGE, "applicant_version": 1, **asked})
-        return await self.office.send(again, Job(TASK, DOSSIER, payload, 1, AT))
+        return await self.office.send(again, Attempt(TASK, DOSSIER, payload, 1, AT))
 
     def count(self, outcome: str, reason: str) -> float:
         return float(self.metrics.mails.labels(outcome, reason)._value.get())

@@ -11,7 +11,7 @@ from services.verification.tasks import look_up, still_waiting
 from shared.errors import KeyNotHere, Transient
 from shared.law.birth import Birth, birth_in_digits
 from shared.runtime.keys.keyring import KeyRing
-from shared.runtime.tasks.queue import Job
+from shared.runtime.tasks.kinds import Attempt
 from tests import controls
 from tests.controls import AT, DOSSIER
 from tests.unit.keys import DESTROYED, HERE, NOT_YET, sealed_field
@@ -24,7 +24,7 @@ ASKED = LookUp(
     full_name=sealed_field("applicant.full_name", "Nguyễn Thị Mẫu"),
     date_of_birth=sealed_field("applicant.date_of_birth", "1990-02-28"),
 )
-JOB = Job(TASK, DOSSIER, ASKED, 1, AT)
+ATTEMPT = Attempt(TASK, DOSSIER, ASKED, 1, AT)
 KNOWN = Person("Nguyễn Thị Mẫu", birth_in_digits("19900228"))
 
 
@@ -56,7 +56,7 @@ class Register:
     ],
 )
 async def test_only_the_names_of_differing_fields_are_told(person: Person, fields: tuple[str, ...]) -> None:
-    assert await look_up(Register(person), HERE, JOB) == controls.found(*fields, register_request=TASK.hex)
+    assert await look_up(Register(person), HERE, ATTEMPT) == controls.found(*fields, register_request=TASK.hex)
 
 
 @pytest.mark.parametrize("stated", ["1990", "1990-02", "1990-02-28"])
@@ -65,7 +65,9 @@ async def test_births_compare_as_far_as_both_are_known_and_none_is_made_a_day(st
     asked = ASKED.model_copy(update={"date_of_birth": sealed_field("applicant.date_of_birth", stated)})
     register = Register(Person("Nguyễn Thị Mẫu", birth_in_digits(held)))
 
-    assert await look_up(register, HERE, Job(TASK, DOSSIER, asked, 1, AT)) == controls.found(register_request=TASK.hex)
+    assert await look_up(register, HERE, Attempt(TASK, DOSSIER, asked, 1, AT)) == controls.found(
+        register_request=TASK.hex
+    )
     assert str(register.asked[0].date_of_birth) == stated
 
 
@@ -76,26 +78,26 @@ async def test_a_birth_that_differs_in_what_both_know_is_a_mismatch(stated: str,
     asked = ASKED.model_copy(update={"date_of_birth": sealed_field("applicant.date_of_birth", stated)})
     register = Register(Person("Nguyễn Thị Mẫu", birth_in_digits(held)))
 
-    outcome = await look_up(register, HERE, Job(TASK, DOSSIER, asked, 1, AT))
+    outcome = await look_up(register, HERE, Attempt(TASK, DOSSIER, asked, 1, AT))
 
     assert outcome == controls.found("date_of_birth", register_request=TASK.hex)
 
 
 async def test_an_unknown_number_is_told_as_such() -> None:
-    assert await look_up(Register(None), HERE, JOB) == controls.not_found(register_request=TASK.hex)
+    assert await look_up(Register(None), HERE, ATTEMPT) == controls.not_found(register_request=TASK.hex)
 
 
 async def test_the_register_is_asked_under_the_tasks_own_number_for_what_the_applicant_states() -> None:
     register = Register(KNOWN)
-    await look_up(register, HERE, JOB)
-    await look_up(register, HERE, JOB)
+    await look_up(register, HERE, ATTEMPT)
+    await look_up(register, HERE, ATTEMPT)
     asked = Enquiry(TASK.hex, "1.004194", "001190000001", "Nguyễn Thị Mẫu", Birth(1990, 2, 28))
     assert register.asked == [asked, asked]
 
 
 async def test_a_destroyed_key_is_an_outcome_and_the_register_is_not_asked() -> None:
     register = Register(KNOWN)
-    assert await look_up(register, DESTROYED, JOB) == controls.key_gone()
+    assert await look_up(register, DESTROYED, ATTEMPT) == controls.key_gone()
     assert register.asked == []
 
 
@@ -107,9 +109,9 @@ async def test_a_key_not_here_yet_and_a_register_that_does_not_answer_are_tried_
     register: Register, keys: KeyRing, again: type[Exception]
 ) -> None:
     with pytest.raises(again):
-        await look_up(register, keys, JOB)
+        await look_up(register, keys, ATTEMPT)
 
 
 async def test_the_alarm_rings_with_what_it_was_set_for() -> None:
     waiting = controls.still_waiting()
-    assert await still_waiting(Job(TASK, DOSSIER, waiting, 1, AT)) == waiting
+    assert await still_waiting(Attempt(TASK, DOSSIER, waiting, 1, AT)) == waiting
