@@ -12,8 +12,8 @@ SPOKEN_TO = ("/__main__.py", "/cli.py", "/operator.py", "/report.py", "/operatio
 """Command lines: their reader is a person at a terminal."""
 
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK")) + r")\b")
-ELSEWHERE = re.compile(r"(?<![\w.:/-])/(work|home|root|Users)/\w|\.\./" + "shared")
-"""A path that exists on one machine, or a folder beside the repository."""
+ELSEWHERE = re.compile(r"(?<![\w.:/-])/(work|home|root|Users)/\w|(?<!\]\()\.\./" + "shared")
+"""A path that exists on one machine, or a folder beside the repository. Where a page's link leads is another law's."""
 
 
 def printed(module: Module) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from shared.law.calendar import vietnam_date
 from shared.law.clock import due_at
 from shared.law.loader import shipped_catalogue
 from tests.ground import separate_ground
+from tests.reference import README
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -103,6 +105,23 @@ async def test_forty_made_up_dossiers_show_every_outcome_and_end_well(tmp_path: 
     assert {one["channel"] for one in made} == {"direct", "online", "postal"}
     assert [one["status"] for one in shown.dossiers].count(3) == 1, "one unknown person stays unknown and is refused"
     assert [one["status"] for one in shown.dossiers].count(10) == COUNT - 1
+    assert_ends_as_the_readme_shows(shown.output, tmp_path)
+
+
+def assert_ends_as_the_readme_shows(output: str, folder: Path) -> None:
+    """Line by line, whatever the figures are; where it leaves lines out (…), whatever they are too."""
+    _, _, block = README.read_text(encoding="utf-8").partition("```\nDossiers by status")
+    promised = [shape(line) for line in f"Dossiers by status{block.partition('```')[0]}".splitlines()]
+    places = {f"{folder}/run": ".local/demo", f"{folder}/build": "build"}
+    for found, written in places.items():
+        output = output.replace(found, written)
+    printed = iter([shape(line) for line in output.splitlines()])
+    assert [line for line in promised if line != "…" and line not in printed] == []
+
+
+def shape(line: str) -> str:
+    """A line without its figures and without the width of its columns."""
+    return re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)?", "#", line)).strip()
 
 
 def leave_people_entered_by_an_earlier_demonstration(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A client who floods is told to wait, and others hardly notice: the figure stands in the README."""
+"""A client who floods is told to wait, and others hardly notice: the figure stands in the reference."""
 
 import asyncio
 import json
@@ -17,9 +17,9 @@ import pytest
 from deploy.demo.data import write_lines
 from deploy.demo.players import without_key
 from deploy.local.ground import External
-from deploy.local.machine import ROOT
 from deploy.stack import Stack
 from tests.e2e.proofs.people import cast
+from tests.reference import REFERENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -77,7 +77,7 @@ async def taking(stack: Stack, http: aiohttp.ClientSession, body: Mapping[str, A
 
 
 def promised_ms() -> int:
-    """What the README says."""
-    text = re.search(r"delays another's requests by less than (\d+) ms", (ROOT / "README.md").read_text())
-    assert text is not None, json.dumps("the README states no figure")
+    """What the reference says."""
+    text = re.search(r"delays another's requests by less than (\d+) ms", REFERENCE.read_text(encoding="utf-8"))
+    assert text is not None, json.dumps("the reference states no figure")
     return int(text[1])

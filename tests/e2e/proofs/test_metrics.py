@@ -1,4 +1,4 @@
-"""The README's table of metrics is the contract: every process exports each of its names, its labels, and no other."""
+"""The reference's table of metrics is the contract: every process exports each name of it, its labels, and no other."""
 
 import re
 
@@ -6,12 +6,12 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.local.machine import ROOT
 from deploy.postgres.names import SERVICES
 from deploy.waiting import until
 from shared.topics import heard_by
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play
+from tests.reference import REFERENCE, chapter
 
 OF_FAULTS_ONLY = "dossier_results_overdue"
 """Tells of units that owe something, and of no other: no dossier of these proofs is so old."""
@@ -22,9 +22,8 @@ _ROW = re.compile(r"^\| `(dossier_\w+)` \| ([\w, ]+|–) \|", re.MULTILINE)
 
 
 def contract(of: str = "Metrics") -> dict[str, frozenset[str]]:
-    """Name → labels, as the README says in the chapter of that name."""
-    chapter = (ROOT / "README.md").read_text().partition(f"\n### {of}\n")[2].partition("\n#")[0]
-    rows = _ROW.findall(chapter)
+    """Name → labels, as the reference says in the chapter of that name."""
+    rows = _ROW.findall(chapter(REFERENCE, of))
     return {name: frozenset() if labels == "–" else frozenset(labels.split(", ")) for name, labels in rows}
 
 
@@ -36,14 +35,14 @@ async def exported(play: Play, service: str) -> dict[str, Metric]:
     return {f"{one.name}_total" if one.type == "counter" else one.name: one for one in families}
 
 
-async def test_every_process_exports_what_the_readme_promises_and_nothing_else(play: Play) -> None:
+async def test_every_process_exports_what_the_reference_promises_and_nothing_else(play: Play) -> None:
     promised = contract()
     assert len(promised) > 20
     for service in SERVICES:
         assert set(await exported(play, service)) == set(promised), service
 
 
-async def test_labels_are_those_of_the_readme_and_every_name_has_a_value_somewhere(play: Play) -> None:
+async def test_labels_are_those_of_the_reference_and_every_name_has_a_value_somewhere(play: Play) -> None:
     await all_played(play, first=90)
     status, _ = await play.ask(play.stack.of("payment")[0], "/v1/payments/vnpay/ipn")
     assert status == 200, "a refusal is told in the bank's way"

@@ -117,7 +117,7 @@ async def test_while_a_service_is_stopped_the_age_grows_and_the_stage_is_told(
         await age_is(play, above=False)
 
 
-async def test_what_the_readme_promises_of_the_watcher_is_exported_and_nothing_else(play: Play) -> None:
+async def test_what_the_reference_promises_of_the_watcher_is_exported_and_nothing_else(play: Play) -> None:
     async with watcher(play, DATABASE_DISK_BYTES="1000000000"):
 
         async def told() -> bool:

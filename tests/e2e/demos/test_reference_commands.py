@@ -1,4 +1,4 @@
-"""An operator types what the README says, in an empty environment, beside the `make run` that they typed before."""
+"""An operator types what the reference says, in an empty environment, beside the `make run` that they typed before."""
 
 import asyncio
 import json
@@ -22,10 +22,11 @@ from deploy.local.machine import ROOT
 from deploy.local.ports import free_port
 from deploy.postgres.names import SERVICES
 from deploy.waiting import until
+from tests.reference import REFERENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-README = (ROOT / "README.md").read_text()
+TEXT = REFERENCE.read_text(encoding="utf-8")
 START_S, SOON_S = 300.0, 90.0
 NAME = "payment"
 """Stands for `<name>`: the service with the most settings of its own."""
@@ -98,8 +99,8 @@ async def typed(line: str) -> tuple[int, str, str]:
 
 
 def commands() -> Iterator[str]:
-    """Every command of a service in the README's table, each alternative by itself, with words for its capitals."""
-    for row in re.findall(r"^\| `python -m (services\.[^`]+)` \|", README, re.MULTILINE):
+    """Every command of a service in the reference's table, each alternative by itself, with words for its capitals."""
+    for row in re.findall(r"^\| `python -m (services\.[^`]+)` \|", TEXT, re.MULTILINE):
         first, *others = row.replace("[", "").replace("]", "").split(r" \| ")
         prefix = " ".join(first.split()[:2])
         for command in [first, *(f"{prefix} {other}" for other in others)]:
@@ -109,9 +110,9 @@ def commands() -> Iterator[str]:
 TYPED = [command for command in commands() if not command.endswith(" run")]
 
 
-async def test_the_readme_shows_the_line_that_make_run_prints(run: Run) -> None:
+async def test_the_reference_shows_the_line_that_make_run_prints(run: Run) -> None:
     shown = run.shown("a command").replace(str(run.folder), ".local/run")
-    assert f"\n{shown}\n" in README
+    assert f"\n{shown}\n" in TEXT
 
 
 async def test_make_run_tells_where_everything_is_and_no_secret(run: Run) -> None:
@@ -127,7 +128,7 @@ async def test_make_run_tells_where_everything_is_and_no_secret(run: Run) -> Non
     assert not [value for value in values if value in told]
 
 
-async def test_the_readmes_table_has_every_command() -> None:
+async def test_the_references_table_has_every_command() -> None:
     acts = {" ".join(command.split()[1:3]) for command in TYPED}
     assert acts == {
         "deadletters list", "deadletters show", "deadletters redrive", "deadletters discard", "heard list",
@@ -137,7 +138,7 @@ async def test_the_readmes_table_has_every_command() -> None:
 
 
 @pytest.mark.parametrize("words", TYPED)
-async def test_a_command_of_the_readme_does_what_it_says_in_an_empty_environment(words: str, run: Run) -> None:
+async def test_a_command_of_the_reference_does_what_it_says_in_an_empty_environment(words: str, run: Run) -> None:
     service = words.partition(" ")[0].removeprefix("services.")
     code, output, errors = await typed(run.command(service, words))
     assert code == any(part in words for part in NOTHING), output + errors
@@ -206,8 +207,8 @@ async def test_a_service_that_is_killed_is_named_and_started_again(run: Run) -> 
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_the_readmes_curl_files_a_dossier_and_gets_the_first_answer_again(run: Run) -> None:
-    (block,) = re.findall(r"^```sh\n(\(set -a;.*?curl.*?)^```$", README, re.MULTILINE | re.DOTALL)
+async def test_the_references_curl_files_a_dossier_and_gets_the_first_answer_again(run: Run) -> None:
+    (block,) = re.findall(r"^```sh\n(\(set -a;.*?curl.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     line = block.replace(".local/run", str(run.folder))
     assert block.count(".local/run") == 1
     told = [await typed(line) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The subscriber that README.md promises to strangers runs as it stands there, and keeps what is promised."""
+"""The subscriber that the topics' page promises to strangers runs as it stands there, and keeps what is promised."""
 
 import asyncio
 import json
@@ -13,13 +13,13 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.ground import Ground
-from deploy.local.machine import ROOT
 from shared.events.intake import DossierSubmitted
 from shared.runtime.kernel.message import Record
 from tests.ground import empty_topics
 from tests.integration.runtime.log import Log, record_of
 from tests.integration.runtime.toy import dossiers
 from tests.integration.runtime.wire import put, soon
+from tests.reference import EVENTS
 
 SHARD, OTHER_SHARD = 2, 9
 (ONE,), (OTHER,) = dossiers(SHARD, 1), dossiers(OTHER_SHARD, 1)
@@ -27,7 +27,7 @@ LINES, COLUMNS = 15, 110
 
 
 def _text() -> str:
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (block,) = re.findall(r"```python\n(.*?)```", EVENTS.read_text(encoding="utf-8"), re.DOTALL)
     return str(block)
 
 
