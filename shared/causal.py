@@ -39,12 +39,14 @@ _KEPT = 4096
 
 
 class Told(Protocol):
-    """One event of a dossier. `event`: its class name; `id`: None if it was not kept; `at`: by its writer's clock."""
+    """One event of a dossier. `name`: what happened, as `FeePaid`; `id`: None if it was not kept; `at`: by its writer's
+    clock.
+    """
 
     @property
     def id(self) -> UUID | None: ...
     @property
-    def event(self) -> str: ...
+    def name(self) -> str: ...
     @property
     def at(self) -> datetime: ...
 
@@ -78,10 +80,10 @@ def _before(told: Mapping[str, Sequence[T]], about: About) -> dict[Place, set[Pl
     places = {(writer, n): one for writer, events in told.items() for n, one in enumerate(events)}
     answered = _answered(told)
     by_id = {one.id: place for place, one in places.items() if one.id is not None}
-    first = {name: place for place, name in reversed([(place, one.event) for place, one in places.items()])}
+    first = {name: place for place, name in reversed([(place, one.name) for place, one in places.items()])}
     before: dict[Place, set[Place]] = {}
     for place, one in places.items():
-        causes = {first[name] for name in (FIRST, *CONDITIONS.get(one.event, ())) if name in first}
+        causes = {first[name] for name in (FIRST, *CONDITIONS.get(one.name, ())) if name in first}
         if one.id in answered:
             causes.add(answered[one.id])
         if one.id is not None and (of := about.get(one.id)) is not None and of in by_id:

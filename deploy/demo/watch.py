@@ -37,11 +37,6 @@ class Seen:
         return UUID(self.ce_id) if self.ce_id else None
 
     @property
-    def event(self) -> str:
-        """The event's class name."""
-        return self.name
-
-    @property
     def at(self) -> datetime:
         """When it was said, by its writer's clock."""
         return datetime.fromisoformat(self.time)

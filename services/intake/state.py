@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.events import intake as said
 from shared.events import notification as noticed
 from shared.events import payment as paid
 from shared.events import verification as verified
 from shared.events.base import Actor, Event, FeeLine, Model
+from shared.events.names import first_type, name_of
 from shared.lifecycle import FINAL, Status, after
 from shared.runtime.kernel.decider import Evolve, Message
 
@@ -20,14 +21,19 @@ AnyPart = TypeVar("AnyPart", bound="Part")
 
 
 class Step(Model):
-    """One line of the timeline. `id`: the event's, by which its place among those of others is known; states of before
-    this was kept have none.
+    """One line of the timeline. `event`: its type; states of earlier releases have its name. `id`: the event's, by
+    which its place among those of others is known; states of before this was kept have none.
     """
 
-    event: str
+    event: Annotated[str, AfterValidator(lambda kept: kept if "." in kept else first_type(kept))]
     at: datetime
     by: Actor | None = None
     id: UUID | None = None
+
+    @property
+    def name(self) -> str:
+        """What happened, whichever version its event has."""
+        return name_of(self.event)
 
     def __eq__(self, other: object) -> bool:
         """Whether both tell the same event: a step of before ids were kept is no other than the one that its event
@@ -35,11 +41,11 @@ class Step(Model):
         """
         if not isinstance(other, Step):
             return NotImplemented
-        same = (self.event, self.at, self.by) == (other.event, other.at, other.by)
+        same = (self.name, self.at, self.by) == (other.name, other.at, other.by)
         return same and (self.id == other.id or None in (self.id, other.id))
 
     def __hash__(self) -> int:
-        return hash((self.event, self.at))
+        return hash((self.name, self.at))
 
 
 class Part(Model):
@@ -123,9 +129,9 @@ class Notice(Model):
     text: str | None = None
 
 
-_NOTICED = {
-    "sent": "NoticeSent", "undeliverable": "NoticeUndeliverable", "delayed": "NoticeDelayed",
-    "cancelled": "NoticeCancelled",
+_NOTICED: Mapping[str, type[Event]] = {
+    "sent": noticed.NoticeSent, "undeliverable": noticed.NoticeUndeliverable, "delayed": noticed.NoticeDelayed,
+    "cancelled": noticed.NoticeCancelled,
 }  # fmt: skip
 
 
@@ -146,7 +152,7 @@ class Notices(Model):
     @property
     def steps(self) -> tuple[Step, ...]:
         """The same as lines of the timeline."""
-        return tuple(Step(event=_NOTICED[one.outcome], at=one.at, id=one.id) for one in self.notices)
+        return tuple(Step(event=_NOTICED[one.outcome].TYPE, at=one.at, id=one.id) for one in self.notices)
 
 
 class State(Model):
@@ -194,7 +200,7 @@ class State(Model):
 
 
 def _stepped(part: AnyPart, event: Message[Event], by: Actor | None = None) -> AnyPart:
-    step = Step(event=type(event.body).__name__, at=event.at, by=by, id=event.id)
+    step = Step(event=event.body.TYPE, at=event.at, by=by, id=event.id)
     return part.model_copy(update={"steps": (*part.steps, step)})
 
 
@@ -252,10 +258,8 @@ def _told(state: State, event: Message[said.ApplicantTold]) -> State:
     return _filed(state, event, event.body.by, told=told)
 
 
-_Acted = said.ProcessingStarted | said.ResultIssued | said.ResultReturned
-
-
-def _acted(state: State, event: Message[_Acted]) -> State:
+def _acted(state: State, event: Message[Any]) -> State:
+    """Of an act that leaves nothing to remember but itself."""
     return _filed(state, event, event.body.by)
 
 

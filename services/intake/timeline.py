@@ -14,6 +14,7 @@ from shared.events import notification as noticed
 from shared.events import payment as paid
 from shared.events import verification as verified
 from shared.events.base import Actor, Event
+from shared.events.names import name_of
 from shared.law.calendar import VIETNAM, vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.lifecycle import FINAL, LABELS, Status
@@ -61,7 +62,7 @@ STEPS: Mapping[type[Event], Text] = MappingProxyType(
     }
 )
 """What the steps of a timeline are called."""
-_LABELS: Mapping[str, Text] = {event.__name__: text for event, text in STEPS.items()}
+_LABELS: Mapping[str, Text] = {name_of(event.TYPE): text for event, text in STEPS.items()}
 
 
 def _local(at: datetime | None) -> str | None:
@@ -153,9 +154,10 @@ def _steps(state: State) -> list[Step]:
 
 
 def _step(law: Catalogue, step: Step, locale: Language) -> dict[str, Any]:
+    called = _LABELS.get(step.name)
     return {
-        "event": step.event,
-        "label": _LABELS[step.event].say(locale),
+        "event": step.name,
+        "label": called.say(locale) if called else step.name,
         "at": _local(step.at),
         "by": None if step.by is None else _actor(law, step.by, step.at),
     }

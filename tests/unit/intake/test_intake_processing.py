@@ -118,14 +118,14 @@ def test_a_whole_life_is_told_step_by_step_with_who_did_it() -> None:
     state = given(INTAKE, [*PROCESSED, result_returned()]).state
     told = [(step.event, step.by and step.by.role) for step in state.intake.steps]
     assert told == [
-        ("DossierSubmitted", "citizen"),
-        ("DossierAccepted", "officer"),
-        ("ProcessingStarted", "officer"),
-        ("ResultIssued", "officer"),
-        ("ResultReturned", "officer"),
+        ("vn.gov.dossier.dossier-submitted.v1", "citizen"),
+        ("vn.gov.dossier.dossier-accepted.v1", "officer"),
+        ("vn.gov.dossier.processing-started.v1", "officer"),
+        ("vn.gov.dossier.result-issued.v1", "officer"),
+        ("vn.gov.dossier.result-returned.v1", "officer"),
     ]
-    assert [step.event for step in state.verification.steps] == ["CitizenVerified"]
-    assert [step.event for step in state.payment.steps] == ["FeeAssessed", "PaymentRequested", "FeePaid"]
+    assert [step.name for step in state.verification.steps] == ["CitizenVerified"]
+    assert [step.name for step in state.payment.steps] == ["FeeAssessed", "PaymentRequested", "FeePaid"]
 
 
 def test_the_pay_page_is_shown_until_the_fee_is_paid() -> None:

@@ -16,6 +16,7 @@ from shared.lifecycle import Status
 from tests.controls import (
     AGENCY,
     AT,
+    EVENTS,
     FEE_VND,
     MESSAGE,
     PAY_URL,
@@ -176,6 +177,42 @@ def test_a_state_of_before_ids_were_kept_is_the_one_that_its_events_come_to_toda
     assert State.model_validate_json(state.model_dump_json(exclude=NO_IDS)) == state
     assert State.model_validate_json(state.model_dump_json()) == state
     assert given(INTAKE, [message(one, message_id=uuid5(MESSAGE, "another")) for one in ISSUED]).state != state
+
+
+@pytest.mark.parametrize("event", [event for event in EVENTS if type(event) in EVOLVES], ids=lambda one: one.TYPE)
+def test_a_step_keeps_its_events_type_and_is_read_and_shown_alike_where_a_state_of_before_has_its_name(
+    event: Event,
+) -> None:
+    state = given(INTAKE, [dossier_submitted(), event]).state
+    stored = state.model_dump_json()
+    assert stored.count(f'"event":"{event.TYPE}"') == len([one for one in _kept(state) if one == event.TYPE])
+    assert type(event).__name__ not in stored
+    before = stored
+    for one in EVENTS:
+        before = before.replace(f'"event":"{one.TYPE}"', f'"event":"{type(one).__name__}"')
+    read = State.model_validate_json(before)
+    assert (before != stored) and read == state
+    assert read.model_dump_json() == stored, "written back, it is as one of today"
+    told = timeline(LAW, read)["events"]
+    assert told == timeline(LAW, state)["events"]
+    assert type(event).__name__ in [step["event"] for step in told]
+
+
+def _kept(state: State) -> list[str]:
+    return [step.event for part in (state.intake, state.verification, state.payment) for step in part.steps]
+
+
+def test_a_step_of_a_later_version_of_its_event_is_the_same_step_and_bears_the_same_words() -> None:
+    state = given(INTAKE, ISSUED).state
+    later = State.model_validate_json(state.model_dump_json().replace("result-issued.v1", "result-issued.v2"))
+    assert later == state
+    assert timeline(LAW, later) == timeline(LAW, state)
+
+
+def test_a_step_that_a_newer_release_has_kept_is_shown_by_its_name() -> None:
+    stored = given(INTAKE, ISSUED).state.model_dump_json().replace("result-issued.v1", "visit-agreed.v1")
+    told = timeline(LAW, State.model_validate_json(stored))["events"]
+    assert [(step["event"], step["label"]) for step in told][-1] == ("VisitAgreed", "VisitAgreed")
 
 
 SECOND = timedelta(seconds=1)

@@ -26,7 +26,7 @@ class Said:
     """One event of a story. `causes`: the events that were known to have come before it."""
 
     writer: str
-    event: str
+    name: str
     id: UUID
     at: datetime
     causes: frozenset[UUID] = frozenset()
@@ -39,11 +39,11 @@ class Story:
     skews: Skews
     told: list[Said] = field(default_factory=list)
 
-    def say(self, writer: str, event: str, message: UUID, n: int = 1, *causes: Said) -> Said:
+    def say(self, writer: str, name: str, message: UUID, n: int = 1, *causes: Said) -> Said:
         """The writer says an event because of a message; `causes` are events of others that it follows from."""
         at = START + timedelta(seconds=len(self.told)) + self.skews.get(writer, timedelta(0))
         own = [one.id for one in self.told if one.writer == writer][-1:]
-        said = Said(writer, event, event_id(message, writer, n), at, frozenset([*own, *(one.id for one in causes)]))
+        said = Said(writer, name, event_id(message, writer, n), at, frozenset([*own, *(one.id for one in causes)]))
         self.told.append(said)
         return said
 
@@ -88,13 +88,13 @@ def early_effects(ordered: Sequence[Said]) -> Iterator[str]:
     seen: set[UUID] = set()
     for one in ordered:
         if not one.causes <= seen:
-            yield one.event
+            yield one.name
         seen.add(one.id)
 
 
 def test_a_payment_clock_five_minutes_slow_puts_no_payment_before_the_application() -> None:
     told = in_causal_order(life({"payment": -timedelta(minutes=5)}).by_writer())
-    assert [one.event for one in told] == [one.event for one in life({}).told]
+    assert [one.name for one in told] == [one.name for one in life({}).told]
 
 
 @pytest.mark.parametrize("minutes", [-5, 5])
@@ -120,7 +120,7 @@ def test_whatever_the_clocks_say_and_whoever_is_heard_first_no_effect_is_told_be
 def test_where_each_event_follows_from_the_one_before_the_order_is_the_same_by_any_clocks(
     skews: Skews, heard: list[str]
 ) -> None:
-    assert [one.event for one in in_causal_order(life(skews).by_writer(heard))] == [one.event for one in life({}).told]
+    assert [one.name for one in in_causal_order(life(skews).by_writer(heard))] == [one.name for one in life({}).told]
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 25), SKEWS, st.permutations(WRITERS))
@@ -166,7 +166,7 @@ def test_what_follows_from_nothing_is_told_by_the_clock() -> None:
 def test_events_whose_ids_were_not_kept_come_after_the_filing_and_in_their_writers_order() -> None:
     @dataclass(frozen=True)
     class Old:
-        event: str
+        name: str
         at: datetime
         id: None = None
 
@@ -175,7 +175,7 @@ def test_events_whose_ids_were_not_kept_come_after_the_filing_and_in_their_write
         "payment": [Old("FeeAssessed", slow), Old("FeePaid", slow + timedelta(seconds=9))],
         "intake": [Old("DossierSubmitted", START), Old("DossierAccepted", slow)],
     }
-    assert [one.event for one in in_causal_order(told)] == [
+    assert [one.name for one in in_causal_order(told)] == [
         "DossierSubmitted", "FeeAssessed", "FeePaid", "DossierAccepted",
     ]  # fmt: skip
 
@@ -186,7 +186,7 @@ def test_events_that_wait_for_each_other_are_still_told() -> None:
         "intake": [Said("intake", "DossierAccepted", UUID(int=2), START), filed],
         "payment": [Said("payment", "FeePaid", UUID(int=3), START)],
     }
-    assert sorted(one.event for one in in_causal_order(told)) == ["DossierAccepted", "DossierSubmitted", "FeePaid"]
+    assert sorted(one.name for one in in_causal_order(told)) == ["DossierAccepted", "DossierSubmitted", "FeePaid"]
 
 
 def test_a_long_story_that_is_told_again_derives_no_id_again() -> None:

@@ -63,7 +63,7 @@ def test_notices_whose_steps_were_kept_apart_are_read_as_what_their_events_come_
     for event in controls.EVENTS:
         folded = INTAKE.evolve(folded, as_message(event))
     assert state == folded
-    assert [(step.event, str(step.id)) for step in state.notification.steps] == [
+    assert [(step.name, str(step.id)) for step in state.notification.steps] == [
         (step["event"], step["id"]) for step in kept["notification"]["steps"]
     ]
     assert type(state).model_validate_json(as_stored(state)) == state
