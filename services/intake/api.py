@@ -1,41 +1,33 @@
 """The desk's HTTP side. Every body is checked whole, then sealed, then becomes a command under its idempotency key."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.intake import commands, operations
-from services.intake.bodies import (
-    CorrectionBody,
-    HandoverBody,
-    NoBody,
-    RefusalBody,
-    RequestBody,
-    ResultBody,
-    SupplementBody,
-    ToldBody,
-)
+from services.intake.acts import ACTS, FILER, UNIT, Act
+from services.intake.commands import PERSONAL
 from services.intake.reaching import to_be_told
 from services.intake.state import State
 from services.intake.timeline import summary, timeline
 from shared.errors import Fault, Refused
-from shared.events.base import Actor, Model, Paper, SealedApplicant, WaiverClaim
+from shared.events.base import Actor, Paper, SealedApplicant, WaiverClaim
 from shared.law.application import Applicant, Application, Papers
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
-from shared.law.faults import act_faults, applicant_faults, examine, supplement_faults
+from shared.law.faults import act_faults, examine
 from shared.law.synthetic import AGENCY
 from shared.law.ways import ways
 from shared.runtime.http.door import Body, Client, json_response, message_id, parse, read_body, refusal
 from shared.runtime.http.routes import DoorRoute
-from shared.runtime.kernel.decider import Command, dossier_id
+from shared.runtime.kernel.decider import dossier_id
 from shared.runtime.keys.sealing import Keks, new_data_key, seal
 from shared.runtime.service.callers import Callers, callers
 from shared.runtime.service.service import Resources
@@ -76,7 +68,7 @@ class IntakeApi:
 
     async def submit(self, request: Request) -> Response:
         """Take in an application: 201 with id, code and acceptance limit."""
-        client = await self.callers.admit(request, "citizen", "importer", "officer")
+        client = await self.callers.admit(request, *FILER.roles)
         body = await read_body(request)
         application = self._application(body, client)
         key = new_data_key()
@@ -118,46 +110,40 @@ class IntakeApi:
             by=by,
         )
 
-    async def supply(self, request: Request, dossier: UUID) -> Response:
-        """Answer a request for a supplement."""
-        client = await self.callers.admit(request, "citizen", "importer", "officer")
+    async def act(self, act: Act, request: Request, dossier: UUID) -> Response:
+        """One of the acts with a dossier that was filed."""
+        client = await self.callers.admit(request, *act.who.roles)
         body = await read_body(request)
-        channel = (await self._visible(dossier, client)).intake.channel
-        supplied = parse(SupplementBody, body, partial(self._supplement_faults, channel))
-        applicant = await self._seal(dossier, supplied.applicant, channel) if supplied.applicant else None
-        papers = _papers(supplied.papers)
-        command = commands.SupplyDossier(papers=papers, applicant=applicant, by=client.actor("supply"))
-        return await self._command(request, client, body, dossier, command)
+        # Who is named in a body is judged by the dossier's channel; any other body before the dossier is looked for.
+        named = "applicant" in act.body.model_fields
+        state = await self._visible(dossier, client) if named else None
+        channel, today = state.intake.channel if state else None, vietnam_date(self.resources.clock())
+        content = parse(act.body, body, partial(act_faults, self.law, channel, today))
+        state = state or await self._visible(dossier, client)
+        said = {**content.model_dump(), **await self._sealed(dossier, state.intake.channel, content)}
+        command = act.command.model_validate({**said, "by": client.actor(act.duty or act.name)})
+        asked = self.door.asked(request, client, body.content, 200, partial(summary, self.law))
+        return await self.door.command(asked, dossier, command, request)
 
-    async def correct(self, request: Request, dossier: UUID) -> Response:
-        """Correct the applicant's data."""
-        client = await self.callers.admit(request, "citizen", "importer", "officer")
-        body = await read_body(request)
-        channel = (await self._visible(dossier, client)).intake.channel
-        corrected = parse(CorrectionBody, body, partial(self._personal_faults, channel))
-        applicant = await self._seal(dossier, corrected.applicant, channel)
-        command = commands.CorrectApplicant(applicant=applicant, by=client.actor("correct"))
-        return await self._command(request, client, body, dossier, command)
-
-    async def act(self, request: Request, dossier: UUID, name: str) -> Response:
-        """An officer's act of the table below."""
-        client = await self.callers.admit(request, "officer")
-        body = await read_body(request)
-        model, build = ACTS[name]
-        asked = parse(model, body, lambda content, wrong: act_faults(content, self.law, wrong))
-        await self._visible(dossier, client)
-        note = getattr(asked, "note", None)
-        sealed = (await self.resources.keys.seal(dossier, {"note": note}))["note"] if note else None
-        return await self._command(request, client, body, dossier, build(asked, sealed, client.actor(name)))
+    async def _sealed(self, dossier: UUID, channel: str, content: BaseModel) -> dict[str, Any]:
+        """The personal fields of a body: its texts marked so, and the applicant. What says nothing is not sealed."""
+        fields = [name for name, told in type(content).model_fields.items() if PERSONAL in told.metadata]
+        given = {name: text for name in fields if (text := getattr(content, name))}
+        sealed = dict.fromkeys(fields) | (await self.resources.keys.seal(dossier, given) if given else {})
+        applicant = getattr(content, "applicant", None)
+        if applicant is None:
+            return sealed
+        key = await self.resources.keys.data_key(dossier)
+        return {**sealed, "applicant": seal_applicant(key, dossier, applicant, channel)}
 
     async def read(self, request: Request, dossier: UUID) -> Response:
         """The timeline: status, holder, limits, fee, events."""
-        client = await self.callers.admit(request, "citizen", "importer", "officer")
+        client = await self.callers.admit(request, *FILER.roles)
         return json_response(timeline(self.law, await self._visible(dossier, client)))
 
     async def overdue(self, request: Request) -> Response:
         """Dossiers of the officer's unit whose acceptance limit passed unanswered, a page at a time; `total` is all."""
-        client = await self.callers.admit(request, "officer")
+        client = await self.callers.admit(request, *UNIT.roles)
         query = request.query_params
         found = await self.states.overdue(client.unit or "", query.get("cursor"), query.get("limit"))
         dossiers = [summary(self.law, state) for state in found.states]
@@ -167,7 +153,7 @@ class IntakeApi:
         """Dossiers of the officer's unit whose applicant must be told by telephone, by post or at the counter what no
         mail could tell, the longest waiting first, a page at a time; `total` is all.
         """
-        client = await self.callers.admit(request, "officer")
+        client = await self.callers.admit(request, *UNIT.roles)
         query = request.query_params
         found = await self.states.unreached(client.unit or "", query.get("cursor"), query.get("limit"))
         dossiers = [{**summary(self.law, state), **to_be_told(state)} for state in found.states]
@@ -181,19 +167,6 @@ class IntakeApi:
         ):
             raise Refused("DOS-SEC-002")
         return state
-
-    async def _seal(self, dossier: UUID, applicant: Applicant, channel: str) -> SealedApplicant:
-        return seal_applicant(await self.resources.keys.data_key(dossier), dossier, applicant, channel)
-
-    def _personal_faults(self, channel: str, content: Any, wrong: ValidationError | None) -> Iterable[Fault]:
-        return applicant_faults(content, channel, vietnam_date(self.resources.clock()), wrong)
-
-    def _supplement_faults(self, channel: str, content: Any, wrong: ValidationError | None) -> Iterable[Fault]:
-        return supplement_faults(content, self.law, channel, vietnam_date(self.resources.clock()), wrong)
-
-    async def _command(self, request: Request, client: Client, body: Body, dossier: UUID, command: Command) -> Response:
-        asked = self.door.asked(request, client, body.content, 200, partial(summary, self.law))
-        return await self.door.command(asked, dossier, command, request)
 
 
 def _papers(papers: Papers) -> tuple[Paper, ...]:
@@ -226,29 +199,7 @@ def _receipt_faults(content: Any, client: Client, now: datetime) -> list[Fault]:
     return [Fault("/submitted_at", "in-the-future.receipt")] if late else []
 
 
-Build = Callable[[Any, str | None, Actor], Command]
-
-ACTS: Mapping[str, tuple[type[Model], Build]] = {
-    "request-supplement": (
-        RequestBody,
-        lambda body, note, by: commands.RequestSupplement(
-            papers=body.papers, correct_applicant=body.correct_applicant, note=note, by=by
-        ),
-    ),
-    "accept": (NoBody, lambda body, note, by: commands.AcceptDossier(by=by)),
-    "refuse": (RefusalBody, lambda body, note, by: commands.RefuseDossier(reason=body.reason, note=note, by=by)),
-    "start": (NoBody, lambda body, note, by: commands.StartProcessing(by=by)),
-    "issue-result": (
-        ResultBody,
-        lambda body, note, by: commands.IssueResult(result_sha256=body.result_sha256, by=by),
-    ),
-    "tell": (ToldBody, lambda body, note, by: commands.TellApplicant(about=body.about, how=body.how, by=by)),
-    "return-result": (HandoverBody, lambda body, note, by: commands.ReturnResult(handover=body.handover, by=by)),
-}
-"""An officer's act → what its body holds and the command that it makes."""
-
-
-def routes(resources: Resources, law: Catalogue) -> list[DoorRoute]:
+def routes(resources: Resources, law: Catalogue, acts: Sequence[Act] = ACTS) -> list[DoorRoute]:
     """The desk's routes."""
     api = IntakeApi(resources, law, resources.settings.kek(), callers(resources))
     told, one = operations, partial(DoorRoute, tag="dossiers")
@@ -257,15 +208,5 @@ def routes(resources: Resources, law: Catalogue) -> list[DoorRoute]:
         one(f"{ROOT}/overdue", api.overdue, told.OVERDUE),
         one(f"{ROOT}/unreached", api.unreached, told.UNREACHED),
         one(ONE, api.read, told.READ),
-        one(f"{ONE}/supplement", api.supply, told.supply(SupplementBody), name="supplement"),
-        one(f"{ONE}/correction", api.correct, told.correct(CorrectionBody), name="correction"),
-        *(one(f"{ONE}/{name}", _act(api, name), told.act(name, body), name=name) for name, (body, _) in ACTS.items()),
+        *(one(f"{ONE}/{act.name}", partial(api.act, act), told.operation(act), name=act.name) for act in acts),
     ]
-
-
-def _act(api: IntakeApi, name: str) -> Callable[[Request, UUID], Any]:
-    async def act(request: Request, dossier: UUID) -> Response:
-        return await api.act(request, dossier, name)
-
-    act.__doc__ = f"An officer's act: {name}."
-    return act

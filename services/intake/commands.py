@@ -1,14 +1,23 @@
-"""What citizens, importers and officers may ask of the desk; personal data are sealed before a command is made."""
+"""What citizens, importers and officers may ask of the desk. Of each act: the body of its request, and the command that
+this becomes once whatever is personal in it is sealed. The body of an application: `shared/law/application.py`.
+"""
 
-from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from shared.events import intake as said
-from shared.events.base import Actor, Digest, Event, Paper, Sealed, SealedApplicant, WaiverClaim, Word
+from pydantic import AfterValidator, Field
+
+from shared.events.base import Actor, Digest, Model, Paper, Sealed, SealedApplicant, WaiverClaim, Word
+from shared.events.intake import MAX_TOLD
+from shared.law.application import Applicant, Papers, Part, named_once
 from shared.runtime.kernel.decider import Command
+
+PERSONAL = "personal"
+"""Marks a text of a body that is sealed, under its own name, before a command is made of it."""
+Note = Annotated[
+    str | None, Field(max_length=2000, description="For the applicant. Kept sealed, told by mail only."), PERSONAL
+]
 
 
 class SubmitDossier(Command):
@@ -27,85 +36,107 @@ class SubmitDossier(Command):
     by: Actor
 
 
-class SupplyDossier(Command):
+class ActCommand(Command):
+    """Do something with a dossier that was filed."""
+
+    by: Actor
+
+
+class SupplementBody(Part):
+    """The citizen's answer to a request: papers, and the data again if their correction was asked for."""
+
+    papers: Papers = Field((), description="All that was asked for.")
+    applicant: Applicant | None = Field(None, description="Needed if a correction was asked for.")
+
+
+class SupplyDossier(ActCommand):
     """Answer a request for a supplement with everything that it asked for."""
 
     papers: tuple[Paper, ...]
     applicant: SealedApplicant | None
-    by: Actor
 
 
-class CorrectApplicant(Command):
+class CorrectionBody(Part):
+    """The applicant's data, set right."""
+
+    applicant: Applicant
+
+
+class CorrectApplicant(ActCommand):
     """Set the applicant's data right before anybody has asked."""
 
     applicant: SealedApplicant
-    by: Actor
 
 
-class RequestSupplement(Command):
+class RequestBody(Model):
+    """What an officer asks for."""
+
+    papers: Annotated[
+        tuple[Word, ...],
+        Field(max_length=50, description="By the words of the catalogue."),
+        AfterValidator(named_once),
+    ] = ()
+    correct_applicant: bool = Field(False, description="Whether the applicant's data must be sent again, set right.")
+    note: Note = None
+
+
+class RequestSupplement(RequestBody, ActCommand):
     """Ask for papers, corrected data or both. That all that is missing is in it is the officer's duty (C7)."""
 
-    papers: tuple[Word, ...]
-    correct_applicant: bool
     note: Sealed | None
-    by: Actor
 
 
-class AcceptDossier(Command):
+class NoBody(Model):
+    """An act that needs no further words."""
+
+
+class AcceptDossier(ActCommand):
     """Accept: the legal deadline begins."""
 
-    by: Actor
+
+class RefusalBody(Model):
+    """Why an officer refuses."""
+
+    reason: Word = Field(description="By a word of the catalogue.")
+    note: Note = None
 
 
-class RefuseDossier(Command):
+class RefuseDossier(RefusalBody, ActCommand):
     """Refuse at the door, with a reason."""
 
-    reason: Word
     note: Sealed | None
-    by: Actor
 
 
-class StartProcessing(Command):
+class StartProcessing(ActCommand):
     """The competent unit begins."""
 
-    by: Actor
+
+class ResultBody(Model):
+    """The signed result, by digest."""
+
+    result_sha256: Digest = Field(description="SHA-256 of the signed document, in hex.")
 
 
-class IssueResult(Command):
+class IssueResult(ResultBody, ActCommand):
     """The result is signed."""
 
-    result_sha256: Digest
-    by: Actor
+
+class HandoverBody(Model):
+    """How the result was returned."""
+
+    handover: Literal["counter", "online", "postal"] = Field(description="Where or how the applicant got it.")
 
 
-class ReturnResult(Command):
+class ReturnResult(HandoverBody, ActCommand):
     """Hand the result over."""
 
-    handover: Literal["counter", "online", "postal"]
-    by: Actor
+
+class ToldBody(Model):
+    """How the applicant was told, and of what (`about` of the notices that wait; left out: all of them)."""
+
+    how: Literal["telephone", "post", "counter"] = Field(description="By which way.")
+    about: Annotated[tuple[UUID, ...], Field(min_length=1, max_length=MAX_TOLD)] | None = None
 
 
-class TellApplicant(Command):
+class TellApplicant(ToldBody, ActCommand):
     """The applicant was told otherwise what these notices say; None: all that wait."""
-
-    about: tuple[UUID, ...] | None
-    how: Literal["telephone", "post", "counter"]
-    by: Actor
-
-
-FILERS_STEPS: Mapping[str, type[Event]] = MappingProxyType(
-    {"supplement": said.SupplementReceived, "correction": said.ApplicantCorrected}
-)
-"""A step of who has filed the dossier, as its address names it → the event that it comes to."""
-
-OFFICERS_STEPS: Mapping[str, type[Event]] = MappingProxyType(
-    {
-        "request-supplement": said.SupplementRequested,
-        "accept": said.DossierAccepted,
-        "refuse": said.DossierRefused,
-        "start": said.ProcessingStarted,
-        "issue-result": said.ResultIssued,
-        "return-result": said.ResultReturned,
-    }
-)
-"""The same for the officers of its unit."""

@@ -1,24 +1,21 @@
 """What the one-stop desk decides. Pure: the catalogue and the calendars come in as `law`, time with the message.
 
 Acceptance within 8 working hours (C4), the due date from acceptance (C5), a supplement asked for once and answered
-whole, codes without gaps, and the lifecycle's one table.
+whole, codes without gaps. Who may do an act, and in which status, is known before its rule is asked (`acts.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
+from services.intake.acts import ACTS, Act, check
 from services.intake.commands import (
-    FILERS_STEPS,
-    OFFICERS_STEPS,
     AcceptDossier,
+    ActCommand,
     CorrectApplicant,
     IssueResult,
-    RefuseDossier,
     RequestSupplement,
-    ReturnResult,
-    StartProcessing,
     SubmitDossier,
     SupplyDossier,
     TellApplicant,
@@ -31,7 +28,6 @@ from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.clock import WORKING_DAY, accept_by, add_working_time, due_at, verdict
 from shared.law.codes import code_of, parse_code, series_of
-from shared.lifecycle import LABELS, allowed
 from shared.runtime.kernel.decider import Decision, Message, Numbered, Rule
 
 SUPPLEMENT_WITHIN = 7 * WORKING_DAY  # C7
@@ -79,16 +75,12 @@ def drawn(event: Event) -> tuple[str, int] | None:
 
 def on_correct(law: Catalogue, state: State, asked: Message[CorrectApplicant]) -> Decision:
     """Take the corrected data; they are looked up again. Only in status 1: in 5 they come with the supplement."""
-    _owned(state, asked.body.by)
-    _legal(state, asked.body.by, "correction")
     return Decision((_correction(state, asked.body.applicant, asked.body.by),))
 
 
 def on_supply(law: Catalogue, state: State, asked: Message[SupplyDossier]) -> Decision:
     """Take the answer to a request, whole: every paper, and the data if their correction was asked for."""
     command = asked.body
-    _owned(state, command.by)
-    _legal(state, command.by, "supplement")
     lacking = _lacking(state, command)
     if lacking:
         raise Refused("DOS-INT-012", lacking)
@@ -119,8 +111,6 @@ def _correction(state: State, applicant: Any, by: Actor) -> said.ApplicantCorrec
 def on_request_supplement(law: Catalogue, state: State, asked: Message[RequestSupplement]) -> Decision:
     """Ask for what the officer names, one request at a time; the citizen has 7 working days (C7)."""
     command = asked.body
-    _in_charge(state, command.by)
-    _legal(state, command.by, "request-supplement")
     if not command.papers and not command.correct_applicant:
         raise Refused("DOS-INT-013")
     limit = add_working_time(law.calendar(state.intake.agency), asked.at, SUPPLEMENT_WITHIN)
@@ -146,8 +136,6 @@ def _doubtful(state: State) -> tuple[Literal["id_number", "full_name", "date_of_
 
 def on_accept(law: Catalogue, state: State, asked: Message[AcceptDossier]) -> Decision:
     """Accept, if identity, papers and fee are in order (C4); the due date runs from now (C5)."""
-    _in_charge(state, asked.body.by)
-    _legal(state, asked.body.by, "accept")
     unmet = _unmet(state)
     if unmet:
         raise Refused("DOS-INT-011", unmet)
@@ -173,24 +161,8 @@ def _procedure(law: Catalogue, state: State) -> Any:
     return law.procedure(state.intake.procedure, vietnam_date(state.intake.submitted_at))
 
 
-def on_refuse(law: Catalogue, state: State, asked: Message[RefuseDossier]) -> Decision:
-    """Refuse at the door."""
-    _in_charge(state, asked.body.by)
-    _legal(state, asked.body.by, "refuse")
-    return Decision((said.DossierRefused(reason=asked.body.reason, note=asked.body.note, by=asked.body.by),))
-
-
-def on_start(law: Catalogue, state: State, asked: Message[StartProcessing]) -> Decision:
-    """Begin processing."""
-    _in_charge(state, asked.body.by)
-    _legal(state, asked.body.by, "start")
-    return Decision((said.ProcessingStarted(by=asked.body.by),))
-
-
 def on_issue(law: Catalogue, state: State, asked: Message[IssueResult]) -> Decision:
     """Issue the result: processing ends, early, on time or late by date (C9)."""
-    _in_charge(state, asked.body.by)
-    _legal(state, asked.body.by, "issue-result")
     due = state.intake.due_at or asked.at
     return Decision(
         (
@@ -204,56 +176,15 @@ def on_issue(law: Catalogue, state: State, asked: Message[IssueResult]) -> Decis
     )
 
 
-def on_return(law: Catalogue, state: State, asked: Message[ReturnResult]) -> Decision:
-    """Return the result."""
-    _in_charge(state, asked.body.by)
-    _legal(state, asked.body.by, "return-result")
-    return Decision((said.ResultReturned(handover=asked.body.handover, by=asked.body.by),))
-
-
 def on_tell(law: Catalogue, state: State, asked: Message[TellApplicant]) -> Decision:
     """Record that the applicant was told otherwise what could not be delivered: what is named, or all that waits."""
     command = asked.body
-    _in_charge(state, command.by)
     waiting = tuple(notice.about for notice in state.unreached)
     wanted = waiting if command.about is None else tuple(dict.fromkeys(command.about))
     faults = [Fault("/about", "not-waiting") for about in wanted if about not in waiting]
     if faults or not wanted:
         raise Refused("DOS-INT-016", faults[:1])
     return Decision((said.ApplicantTold(about=wanted[: said.MAX_TOLD], how=command.how, by=command.by),))
-
-
-def _owned(state: State, by: Actor) -> None:
-    """Only who stands for the filer of a dossier may change it; others do not learn that it exists."""
-    if state.intake.status is None or not state.intake.is_filed_by(by.name, by.unit):
-        raise Refused("DOS-SEC-002")
-
-
-def _in_charge(state: State, by: Actor) -> None:
-    """Only officers of the unit that holds it; others do not learn that it exists."""
-    if state.intake.status is None or by.unit is None or state.intake.agency != by.unit:
-        raise Refused("DOS-SEC-002")
-
-
-def _legal(state: State, by: Actor, step: str) -> None:
-    possible = possible_steps(state, by)
-    if step not in possible:
-        told = () if state.intake.status is None else (LABELS[state.intake.status],)
-        fault = Fault("/status", "illegal-step", told)
-        raise Refused("DOS-INT-010", [fault], {"possible": possible})
-
-
-def possible_steps(state: State, by: Actor) -> tuple[str, ...]:
-    """What this person may do with the dossier now, by the one table of statuses and by whose dossier it is."""
-    filed = state.intake
-    steps = dict(FILERS_STEPS) if filed.is_filed_by(by.name, by.unit) else {}
-    if by.unit is not None and by.unit == filed.agency:
-        steps |= OFFICERS_STEPS
-    possible = [step for step, event in steps.items() if allowed(filed.status, event)]
-    if by.unit is not None and by.unit == filed.agency and state.unreached:
-        possible.append("tell")
-    # While a supplement is awaited, corrected data are a part of it: the request is answered whole.
-    return tuple(step for step in possible if step != "correction" or "supplement" not in possible)
 
 
 IntakeRule = Callable[[Catalogue, State, Message[Any]], Decision]
@@ -265,15 +196,28 @@ HEARS: Mapping[type[Model], IntakeRule] = MappingProxyType(
         SupplyDossier: on_supply,
         RequestSupplement: on_request_supplement,
         AcceptDossier: on_accept,
-        RefuseDossier: on_refuse,
-        StartProcessing: on_start,
         IssueResult: on_issue,
-        ReturnResult: on_return,
         TellApplicant: on_tell,
     }
 )
 
 
-def rules(law: Catalogue) -> Mapping[type[Model], Rule]:
-    """The table with the law put in."""
-    return {asked: partial(rule, law) for asked, rule in HEARS.items()}
+def rules(
+    law: Catalogue, acts: Sequence[Act] = ACTS, hears: Mapping[type[Model], IntakeRule] = HEARS
+) -> Mapping[type[Model], Rule]:
+    """The table with the law put in, and each act's rule behind the check of who may do it, and when."""
+    own = {asked: partial(rule, law) for asked, rule in hears.items()}
+    return own | {act.command: _checked(act, acts, own.get(act.command, partial(_said, act))) for act in acts}
+
+
+def _checked(act: Act, acts: Sequence[Act], rule: Rule) -> Rule:
+    def decide(state: State, asked: Message[ActCommand]) -> Decision:
+        check(act, state, asked.body.by, acts)
+        return rule(state, asked)
+
+    return decide
+
+
+def _said(act: Act, state: State, asked: Message[ActCommand]) -> Decision:
+    """Of an act without a rule of its own: its event says what its command says."""
+    return Decision((act.event(**dict(asked.body)),))

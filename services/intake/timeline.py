@@ -5,6 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from services.intake.acts import ACTS
 from services.intake.limits import acceptance_limit, awaits_payment
 from services.intake.reaching import told_of
 from services.intake.state import State, Step, Wanted
@@ -23,15 +24,7 @@ from shared.wording import Language, Text
 STEPS: Mapping[type[Event], Text] = MappingProxyType(
     {
         said.DossierSubmitted: Text("Nộp hồ sơ", "Application filed"),
-        said.ApplicantCorrected: Text("Sửa thông tin người nộp", "Applicant's data corrected"),
-        said.SupplementRequested: Text("Yêu cầu bổ sung hồ sơ", "Supplement requested"),
-        said.SupplementReceived: Text("Nhận hồ sơ bổ sung", "Supplement received"),
-        said.DossierAccepted: Text("Tiếp nhận hồ sơ", "Application accepted"),
-        said.DossierRefused: Text("Từ chối tiếp nhận hồ sơ", "Application refused"),
-        said.ProcessingStarted: Text("Bắt đầu xử lý", "Processing started"),
-        said.ResultIssued: Text("Ban hành kết quả", "Result issued"),
-        said.ResultReturned: Text("Trả kết quả", "Result returned"),
-        said.ApplicantTold: Text("Báo cho người nộp bằng cách khác", "Applicant told otherwise"),
+        **{act.event: act.done for act in ACTS},
         noticed.NoticeSent: Text("Đã gửi thông báo", "Notice sent"),
         noticed.NoticeUndeliverable: Text("Không gửi được thông báo", "Notice undeliverable"),
         noticed.NoticeDelayed: Text("Thông báo chưa gửi được, đang gửi lại", "Notice delayed, tried again"),

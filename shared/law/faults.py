@@ -42,36 +42,22 @@ def faults(application: Application, catalogue: Catalogue, today: date | None = 
     return tuple(sorted(_content_faults(content, catalogue, today)))
 
 
-def applicant_faults(body: object, channel: str, today: date, wrong: ValidationError | None) -> tuple[Fault, ...]:
-    """What is wrong with `/applicant` of a body on a day in Vietnam, beside the form that a model found `wrong`.
-
-    `channel`: the one through which the dossier was filed.
-    """
-    said = _Readable(body, _places(wrong) if wrong else frozenset())
-    return (*_applicant_faults(said, today), *_reach_faults(said, channel))
-
-
-def supplement_faults(
-    body: object, catalogue: Catalogue, channel: str, today: date, wrong: ValidationError | None
+def act_faults(
+    catalogue: Catalogue, channel: str | None, today: date, body: object, wrong: ValidationError | None
 ) -> tuple[Fault, ...]:
-    """What is wrong with `/applicant` and `/papers` of a supplement that comes on a day in Vietnam, beside the form."""
-    said = _Readable(body, _places(wrong) if wrong else frozenset())
-    return (*applicant_faults(body, channel, today, wrong), *_paper_faults(said, catalogue))
-
-
-def act_faults(body: object, catalogue: Catalogue, wrong: ValidationError | None) -> tuple[Fault, ...]:
-    """What an officer's act says that the catalogue has no name for, in `/papers` and `/reason`; each fault tells the
-    words that it has. `wrong`: what a model found wrong with the form.
+    """What is wrong with what an act says on a day in Vietnam, beside the form that a model found `wrong`: with the
+    person in `/applicant`, and with words in `/papers` and `/reason` that the catalogue has no name for; each fault
+    tells those that it has. `channel`: the one through which the dossier was filed, None if nobody is named.
     """
     said = _Readable(body, _places(wrong) if wrong else frozenset())
-    papers, reason = said.get("papers") or (), said.get("reason")
-    unknown = [
-        n for n, paper in enumerate(papers) if not said.ill_formed("papers", n) and paper not in catalogue.papers
-    ]
-    faults = [Fault(f"/papers/{n}", "unknown-paper", _one_of(catalogue.papers)) for n in unknown]
-    if reason is not None and reason not in catalogue.reasons:
-        faults.append(Fault("/reason", "unknown-reason", _one_of(catalogue.reasons)))
-    return tuple(faults)
+    reason = said.get("reason")
+    known = reason is None or reason in catalogue.reasons
+    return (
+        *_applicant_faults(said, today),
+        *_reach_faults(said, channel),
+        *_paper_faults(said, catalogue),
+        *(() if known else [Fault("/reason", "unknown-reason", _one_of(catalogue.reasons))]),
+    )
 
 
 def _one_of(words: Iterable[str]) -> tuple[str]:
@@ -178,14 +164,15 @@ def _synthetic_faults(said: _Readable) -> Iterator[Fault]:
 
 
 def _paper_faults(said: _Readable, catalogue: Catalogue) -> Iterator[Fault]:
-    """Papers handed in under a word that is none of the catalogue's: it stands in clear in what is said, so it must not
-    be the sender's own.
+    """Papers handed in or asked for under a word that is none of the catalogue's: it stands in clear in what is said,
+    so it must not be the sender's own.
     """
     for n, paper in enumerate(said.get("papers") or ()):
         if said.ill_formed("papers", n) or said.ill_formed("papers", n, "code"):
             continue
-        if paper["code"] not in catalogue.papers:
-            yield Fault(f"/papers/{n}/code", "unknown-paper", _one_of(catalogue.papers))
+        word, place = (paper["code"], "/code") if isinstance(paper, Mapping) else (paper, "")
+        if word not in catalogue.papers:
+            yield Fault(f"/papers/{n}{place}", "unknown-paper", _one_of(catalogue.papers))
 
 
 def _applicant_faults(said: _Readable, today: date | None) -> Iterator[Fault]:

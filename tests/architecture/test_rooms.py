@@ -7,13 +7,14 @@ from pathlib import PurePath
 
 import pytest
 
+from services.intake.acts import ACTS
 from tests.architecture.source import SERVICES, Function, Module, modules, snippet, tracked
 
 ALWAYS = {"README.md", "__init__.py", "__main__.py", "settings.py", "rules.py", "state.py"}
 AT_NEED = {"tasks.py", "gateways.py", "api.py", "migrations"}
 OF_ITS_OWN = {
     "intake": {
-        "answers.py", "bodies.py", "commands.py", "limits.py", "operations.py", "reaching.py", "timeline.py",
+        "acts.py", "answers.py", "commands.py", "limits.py", "operations.py", "reaching.py", "timeline.py",
     },
     "notification": {"answers.py", "phrases.py", "texts.py", "waiting.py", "words.py"},
     "audit": {
@@ -104,6 +105,41 @@ def test_a_public_thing_without_a_docstring_is_found(text: str) -> None:
 def test_private_things_and_stubs_of_ports_may_be_silent() -> None:
     text = '"""A file."""\ndef _inner(): return 1\nclass Port:\n    """A port."""\n    def ask(self) -> int: ...'
     assert not list(speechless(snippet("services/intake/gateways.py", text)))
+
+
+TABLES = {"services/intake/acts.py": frozenset(act.name for act in ACTS)}
+"""A table that is the only one of its kind, and what stands in it."""
+SOME = 3
+"""So many of a table's words in one literal are a list of them."""
+
+
+def second_lists(module: Module) -> Iterator[str]:
+    """Literals that name again what a table names."""
+    for table, words in TABLES.items():
+        for node in ast.walk(module.tree) if module.path != table else ():
+            if not isinstance(node, ast.Dict | ast.Set | ast.List | ast.Tuple):
+                continue
+            parts = node.keys if isinstance(node, ast.Dict) else node.elts
+            named = {one.value for one in parts if isinstance(one, ast.Constant)} & words
+            if len(named) >= SOME:
+                yield module.at(node.lineno, f"lists {', '.join(sorted(map(str, named)))} beside {table}")
+
+
+def test_there_is_one_table_of_acts() -> None:
+    assert [fault for module in modules("services", "shared") for fault in second_lists(module)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = {'accept': 1, 'refuse': 2, 'start': 3}",
+        "x = ('accept', 'refuse', 'tell')",
+        "{'accept', 'x', 'refuse', 'tell'}",
+    ],
+)
+def test_a_second_table_of_acts_is_found(line: str) -> None:
+    assert len(list(second_lists(snippet("services/intake/api.py", line)))) == 1
+    assert not list(second_lists(snippet("services/intake/acts.py", line)))
 
 
 def lengths(rooms: Iterable[Module]) -> list[tuple[int, str]]:

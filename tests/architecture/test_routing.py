@@ -91,8 +91,10 @@ def test_every_word_of_a_service_is_said_by_one_of_its_rules(service: str) -> No
 
 
 def _carried(service: str) -> Iterator[type[Event]]:
-    """Events that a task's outcome brings ready-made."""
-    for key in _module(service, "rules").HEARS:
+    """Events that a task's outcome brings ready-made, and those that say what an act's command says."""
+    rules = _module(service, "rules")
+    yield from (act.event for act in getattr(rules, "ACTS", ()) if act.command not in rules.HEARS)
+    for key in rules.HEARS:
         for field in key.model_fields.values() if issubclass(key, Outcome) else ():
             if isinstance(field.annotation, type) and issubclass(field.annotation, Event):
                 yield field.annotation

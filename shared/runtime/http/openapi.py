@@ -58,12 +58,13 @@ def _operation(route: DoorRoute, operation: Operation) -> Json:
         "responses": {str(operation.status): _answer(operation), **_refusals(operation, bool(parts))},
         "security": [{"token": []}] if operation.roles else [],
     }
-    if operation.roles:
-        said["description"] = f"For: {', '.join(operation.roles)}."
+    told = [operation.about, f"For: {', '.join(operation.roles)}." if operation.roles else ""]
+    if any(told):
+        said["description"] = " ".join(text for text in told if text)
     if operation.body:
         content: Json = {"schema": _reference(operation.body)}
         said["requestBody"] = {"required": True, "content": {"application/json": content}}
-        if operation.example:
+        if operation.example is not None:
             content["example"] = operation.example
     return said
 

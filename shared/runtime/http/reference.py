@@ -40,7 +40,9 @@ def _operations(document: Mapping[str, Any]) -> Iterator[str]:
             yield _table("in the request", _asked(told))
             yield _table("answer", [(status, _link(one)) for status, one in told["responses"].items()])
             example = told.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
-            yield f"<pre>{escape(json.dumps(example, indent=1, ensure_ascii=False))}</pre>" if example else ""
+            yield (
+                f"<pre>{escape(json.dumps(example, indent=1, ensure_ascii=False))}</pre>" if example is not None else ""
+            )
 
 
 def _asked(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

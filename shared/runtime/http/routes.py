@@ -4,7 +4,7 @@ reference.
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -24,9 +24,9 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 @dataclass(frozen=True)
 class Operation:
-    """What one route takes and answers. `roles`: whose token it needs, nobody's if empty; `query`: its parameters, as
-    OpenAPI has them; `refused`: codes beside those of every route of its kind; `hidden`: fields of the body's model
-    that belong to files.
+    """What one route takes and answers. `about`: more than its summary; `roles`: whose token it needs, nobody's if
+    empty; `query`: its parameters, as OpenAPI has them; `refused`: codes beside those of every route of its kind;
+    `hidden`: fields of the body's model that belong to files; `example`: of a body.
     """
 
     summary: str
@@ -37,7 +37,8 @@ class Operation:
     query: Sequence[Json] = ()
     refused: tuple[str, ...] = ()
     hidden: frozenset[str] = frozenset()
-    example: Json = field(default_factory=dict)
+    example: Json | None = None
+    about: str = ""
 
 
 class DoorRoute(Route):

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.intake import operations, rules
+from services.intake import acts, operations, rules
+from services.intake.acts import ACTS
 from services.intake.answers import Overdue, Summary, Timeline, Unreached
-from services.intake.api import ACTS
-from services.intake.bodies import CorrectionBody, SupplementBody
 from services.intake.reaching import to_be_told
 from services.intake.timeline import summary, timeline
 from shared.events.base import Event
@@ -46,6 +45,5 @@ def test_whatever_became_of_a_notice_is_as_the_reference_says(notice: Event) -> 
 
 
 def test_every_refusal_of_a_rule_stands_in_the_reference() -> None:
-    told = {*operations.supply(SupplementBody).refused, *operations.correct(CorrectionBody).refused}
-    told |= {code for name, (body, _) in ACTS.items() for code in operations.act(name, body).refused}
-    assert set(re.findall(r'"(DOS-INT-[0-9]{3})"', inspect.getsource(rules))) <= told
+    told = {code for act in ACTS for code in operations.operation(act).refused}
+    assert set(re.findall(r'"(DOS-INT-[0-9]{3})"', inspect.getsource(rules) + inspect.getsource(acts))) == told

@@ -7,8 +7,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from services.intake.api import _papers
-from services.intake.bodies import RequestBody
-from services.intake.commands import RequestSupplement
+from services.intake.commands import RequestBody, RequestSupplement
 from shared.events import base
 from shared.events.base import MAX_APPLICANT_VERSION
 from shared.events.intake import SupplementReceived, SupplementRequested

@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from services.intake.api import ACTS
-from services.intake.commands import FILERS_STEPS, OFFICERS_STEPS
-from services.intake.rules import possible_steps
+from services.intake.acts import possible
+from services.intake.state import State
 from shared.errors import Refused
 from shared.events.base import Actor, Model
 from shared.lifecycle import Status
 from tests.controls import (
-    AGENCY,
     citizen,
     correct_applicant,
     dossier_submitted,
@@ -37,8 +35,12 @@ POSSIBLE: Mapping[Status, tuple[Sequence[str], Sequence[str]]] = {
 """What the filer may do, and what officers of the unit may do."""
 
 
+def _possible(state: State, by: Actor) -> list[str]:
+    return [act.name for act in possible(state, by)]
+
+
 def _steps(status: Status, by: Actor) -> list[str]:
-    return list(possible_steps(given(INTAKE, STAGES[status]).state, by))
+    return _possible(given(INTAKE, STAGES[status]).state, by)
 
 
 @pytest.mark.parametrize("status", STAGES)
@@ -56,15 +58,15 @@ def test_whoever_has_nothing_to_do_with_a_dossier_has_no_step(status: Status, by
 
 def test_an_officer_who_took_the_application_in_at_the_counter_has_both() -> None:
     at_the_counter = given(INTAKE, [dossier_submitted(by=officer())]).state
-    assert set(possible_steps(at_the_counter, officer())) == {"correction", "request-supplement", "accept", "refuse"}
+    assert set(_possible(at_the_counter, officer())) == {"correction", "request-supplement", "accept", "refuse"}
 
 
 def test_every_officer_of_a_unit_has_the_filers_steps_of_what_a_colleague_took_in_at_the_counter() -> None:
     at_the_counter = [dossier_submitted(by=officer())]
     filed = given(INTAKE, at_the_counter).state
     awaited = given(INTAKE, [*at_the_counter, supplement_requested()]).state
-    assert set(possible_steps(filed, COLLEAGUE)) == {"correction", "request-supplement", "accept", "refuse"}
-    assert possible_steps(awaited, COLLEAGUE) == ("supplement",)
+    assert set(_possible(filed, COLLEAGUE)) == {"correction", "request-supplement", "accept", "refuse"}
+    assert _possible(awaited, COLLEAGUE) == ["supplement"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_every_officer_of_a_unit_has_the_filers_steps_of_what_a_colleague_took_i
     ids=["moved away", "another unit's", "a client of the same name", "a citizen", "an importer"],
 )
 def test_nobody_outside_the_unit_has_a_step_of_what_was_taken_in_at_its_counter(by: Actor) -> None:
-    assert possible_steps(given(INTAKE, [dossier_submitted(by=officer())]).state, by) == ()
+    assert _possible(given(INTAKE, [dossier_submitted(by=officer())]).state, by) == []
 
 
 def test_the_refusal_of_a_correction_names_the_supplement_that_may_carry_it() -> None:
@@ -96,9 +98,3 @@ def test_the_refusal_of_an_officers_step_names_what_an_officer_may_do(asked: Mod
     with pytest.raises(Refused) as refused:
         _ = given(INTAKE, ACCEPTABLE).when(asked).decision
     assert refused.value.facts == {"possible": ("request-supplement", "accept", "refuse")}
-
-
-def test_the_steps_are_those_that_have_an_address() -> None:
-    assert set(ACTS) == {*OFFICERS_STEPS, "tell"}, "telling moves no status"
-    assert set(FILERS_STEPS) == {"supplement", "correction"}
-    assert officer().unit == AGENCY

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.intake.bodies import RequestBody
+from services.intake.commands import RequestBody
 from shared.errors import Refused
 from shared.events.base import Actor, Event, Model
 from shared.lifecycle import Status

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from services.intake.api import ACTS
-from services.intake.bodies import CorrectionBody, SupplementBody
+from services.intake.acts import ACTS
 from services.intake.operations import EXAMPLE
 from shared.errors import Refused
 from shared.law.faults import examine
@@ -17,11 +16,7 @@ from tests.deciders import LAW
 
 CLAIM = {"group": "student", "evidence_sha256": "4d" * 32}
 APPLICATION: Mapping[str, Any] = {**EXAMPLE, "waiver_claim": CLAIM}
-BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
-    SupplementBody: {"papers": EXAMPLE["papers"], "applicant": EXAMPLE["applicant"]},
-    CorrectionBody: {"applicant": EXAMPLE["applicant"]},
-    **{body: {} for body, _ in ACTS.values()},
-}
+BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {act.body: act.example for act in ACTS}
 
 
 def with_a_stranger(content: Any, name: str = "idempotency_Key") -> Iterator[tuple[str, Any]]:

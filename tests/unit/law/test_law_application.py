@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from shared.errors import Fault
 from shared.law.application import Applicant, Application
 from shared.law.entries import Word
-from shared.law.faults import act_faults, examine, faults, supplement_faults
+from shared.law.faults import act_faults, examine, faults
 from shared.law.loader import shipped_catalogue
 from shared.law.synthetic import AGENCY, PROCEDURE
 
@@ -317,15 +317,20 @@ def test_an_instant_is_read_in_any_time_zone_within_the_known_years(moment: Any,
         assert {pointer for pointer, _ in found(told)} <= {"/submitted_at", "/applicant/date_of_birth"}
 
 
+def asked(said: object, wrong: ValidationError | None = None) -> Any:
+    """What is wrong with an act with a dossier that was filed online."""
+    return act_faults(CATALOGUE, "online", TODAY, said, wrong)
+
+
 def test_what_an_officer_names_is_of_the_catalogue() -> None:
-    assert act_faults({"papers": sorted(CATALOGUE.papers)}, CATALOGUE, None) == ()
+    assert asked({"papers": sorted(CATALOGUE.papers)}) == ()
     for reason in CATALOGUE.reasons:
-        assert act_faults({"reason": reason, "note": "any"}, CATALOGUE, None) == ()
-    assert act_faults({}, CATALOGUE, None) == act_faults([], CATALOGUE, None) == ()
+        assert asked({"reason": reason, "note": "any"}) == ()
+    assert asked({}) == asked([]) == ()
 
 
 def test_an_officers_unknown_words_are_told_with_those_that_are_known_and_without_what_was_sent() -> None:
-    told = act_faults({"papers": ["photo", "diary", "letter"], "reason": "whim"}, CATALOGUE, None)
+    told = asked({"papers": ["photo", "diary", "letter"], "reason": "whim"})
     assert [(fault.pointer, fault.code) for fault in told] == [
         ("/papers/1", "unknown-paper"), ("/papers/2", "unknown-paper"), ("/reason", "unknown-reason"),
     ]  # fmt: skip
@@ -336,7 +341,7 @@ def test_an_officers_unknown_words_are_told_with_those_that_are_known_and_withou
 
 def test_an_unknown_paper_that_is_handed_in_is_told_with_those_that_are_known_and_without_what_was_sent() -> None:
     diary = {**body()["papers"][0], "code": "diary"}
-    supplied = supplement_faults({"papers": [body()["papers"][0], diary]}, CATALOGUE, "online", TODAY, None)
+    supplied = act_faults(CATALOGUE, "online", TODAY, {"papers": [body()["papers"][0], diary]}, None)
     assert found(supplied) == [("/papers/1/code", "unknown-paper")]
     for told in (supplied, examine(body(papers=[diary]), CATALOGUE, TODAY)):
         assert isinstance(told, tuple)
@@ -352,4 +357,4 @@ class _Asked(BaseModel):
 def test_words_in_no_possible_form_are_not_looked_up(papers: Any) -> None:
     with pytest.raises(ValidationError) as wrong:
         _Asked.model_validate({"papers": papers})
-    assert act_faults({"papers": papers}, CATALOGUE, wrong.value) == ()
+    assert asked({"papers": papers}, wrong.value) == ()

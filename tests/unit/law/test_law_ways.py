@@ -7,7 +7,7 @@ import pytest
 
 from shared.law.application import Applicant, Application
 from shared.law.entries import Channel
-from shared.law.faults import applicant_faults, examine
+from shared.law.faults import act_faults, examine
 from shared.law.loader import shipped_catalogue
 from shared.law.ways import FIELDS, REQUIRED, WAYS, ways
 from tests.unit.law.test_law_application import TODAY, body, found
@@ -74,16 +74,16 @@ def test_a_way_that_is_missing_is_told_together_with_every_other_fault() -> None
 
 def test_a_correction_leaves_a_way_of_the_channel_of_its_dossier() -> None:
     said = {"applicant": {**filed("direct")["applicant"]}}
-    assert applicant_faults(said, "direct", TODAY, None) == ()
-    assert found(applicant_faults(said, "postal", TODAY, None)) == [("/applicant", "no-way-to-reach")]
-    assert found(applicant_faults(said, "online", TODAY, None)) == [
+    assert act_faults(CATALOGUE, "direct", TODAY, said, None) == ()
+    assert found(act_faults(CATALOGUE, "postal", TODAY, said, None)) == [("/applicant", "no-way-to-reach")]
+    assert found(act_faults(CATALOGUE, "online", TODAY, said, None)) == [
         ("/applicant/email", "missing"), ("/applicant/phone", "missing"),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("nonsense", [None, [], "text", {"applicant": None}, {"applicant": ["x"]}])
 def test_where_there_is_no_applicant_no_way_is_looked_for(nonsense: Any) -> None:
-    assert applicant_faults(nonsense, "postal", TODAY, None) == ()
+    assert act_faults(CATALOGUE, "postal", TODAY, nonsense, None) == ()
 
 
 @pytest.mark.parametrize(

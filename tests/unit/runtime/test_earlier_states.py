@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from services.intake.acts import possible
 from services.intake.limits import limit
-from services.intake.rules import possible_steps
 from services.intake.timeline import timeline
 from shared.events.base import Event
 from shared.runtime.kernel.decider import as_stored
@@ -53,7 +53,7 @@ def test_the_desk_shows_every_dossier_where_it_stood(stage: str, status: int) ->
     assert (shown["status"], shown["notices"]) == (status, [])
     assert [step["event"] for step in shown["events"]][0] == "DossierSubmitted"
     assert (limit(LAW, state) is None) == (status in (3, 5, 10) or stage == "asked")
-    assert "tell" not in possible_steps(state, controls.officer())
+    assert "tell" not in [act.name for act in possible(state, controls.officer())]
 
 
 def test_notices_whose_steps_were_kept_apart_are_read_as_what_their_events_come_to() -> None:

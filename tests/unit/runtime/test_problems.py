@@ -16,8 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.intake.bodies import SupplementBody
-from services.intake.commands import StartProcessing
+from services.intake.commands import StartProcessing, SupplementBody
 from shared.errors import Fault, Poison, Refused, Unavailable
 from shared.forms import MAX_KEY
 from shared.law.__main__ import main as law
