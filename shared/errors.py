@@ -8,6 +8,7 @@
     ├── Transient        an outside system did not answer properly: its task runs again later
     ├── KeyNotHere       a data key has not arrived yet: the task waits for it
     │   └── KekNotHere   a data key lies under a key-encryption key that we were not given: 503, the task waits
+    ├── TooNew           a task holds a word that only a later release knows: it waits for that release
     ├── KeyDestroyed     a data key was destroyed: an outcome
     ├── Conflict         somebody else wrote this dossier first: load and decide again
     ├── Fenced           somebody else heard these records first: read the positions again
@@ -114,6 +115,10 @@ class KeyNotHere(DossierError):
 
 class KekNotHere(KeyNotHere):
     """The dossier's data key lies under a key-encryption key that is not (yet, or any more) in secret kek."""
+
+
+class TooNew(DossierError):
+    """What is to be done hangs on a word that this release does not know; a process of a later one does it."""
 
 
 class KeyDestroyed(DossierError):

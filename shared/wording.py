@@ -23,6 +23,13 @@ class Text(NamedTuple):
         return (self.vi if language == "vi" else self.en).format(*told)
 
 
+def told_in(locale: str) -> Language:
+    """The language in which we tell somebody who reads `locale` (a word of events): English where they read that,
+    Vietnamese to everybody else, also to whom a later release could tell it in their own.
+    """
+    return "en" if locale == "en" else "vi"
+
+
 def language_of(accepted: str) -> Language:
     """The language of an answer by Accept-Language (RFC 9110, 12.5.4): English only where it is wanted more."""
     wanted: dict[str, float] = {}
@@ -172,6 +179,7 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "not-verified.delayed": Text(
             "cơ sở dữ liệu dân cư chưa trả lời", "the population register has not answered yet"
         ),
+        "not-verified.other": Text("dữ liệu chưa được xác nhận là khớp", "the data are not confirmed to match"),
         "not-verified.abandoned": Text(
             "dữ liệu đã bị hủy, không tra cứu được", "the data were destroyed and cannot be looked up"
         ),

@@ -9,14 +9,14 @@ from typing import Literal
 
 from services.audit.state import State
 from shared.events.audit import DiscrepancyFound
-from shared.events.base import Digest, Model, Word
+from shared.events.base import Digest, Model, UnknownWord, Word
 from shared.runtime.kernel.decider import Decision, Message, Outcome, Rule
 
 
 class Discrepancy(Outcome):
     """The alarm that rings because of one record: a topic does not tell one unbroken story."""
 
-    kind: Literal["gap", "fork", "second-content", "foreign", "unreadable"]
+    kind: Literal["gap", "fork", "second-content", "foreign", "unreadable"] | UnknownWord
     topic: Word
     partition: int
     offset: int

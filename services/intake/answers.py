@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from shared.events.base import FeeLine, Model
+from shared.events.base import FeeLine, Model, UnknownWord
 from shared.events.payment import Favour
 
 
@@ -23,7 +23,7 @@ class Summary(Model):
 class IdentityTold(Model):
     """What the population register has said; of another version of the applicant's data, if the two differ."""
 
-    outcome: Literal["verified", "mismatched", "not_found", "delayed", "abandoned"] | None
+    outcome: Literal["verified", "mismatched", "not_found", "delayed", "abandoned"] | UnknownWord | None
     applicant_version: int
     current_version: int
     mismatched_fields: tuple[str, ...]
@@ -65,7 +65,7 @@ class NoticeTold(Model):
     label: str
     about: UUID
     channel: str | None
-    outcome: Literal["sent", "undeliverable", "delayed", "cancelled"]
+    outcome: Literal["sent", "undeliverable", "delayed", "cancelled"] | UnknownWord
     at: AwareDatetime
     reason: str | None = None
     why: str | None = None

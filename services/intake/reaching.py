@@ -30,6 +30,8 @@ NOTICES: Mapping[str, Text] = MappingProxyType(
 )
 """What each notice is called."""
 
+_OTHER = Text("thông báo khác", "another notice")
+
 _OTHERWISE = Text(
     "Báo cho người nộp bằng cách khác (xem `ways`), rồi ghi nhận bằng `tell`.",
     "Tell the applicant in another way (see `ways`), then record it by `tell`.",
@@ -65,12 +67,12 @@ _REFUSED = (Text("Máy chủ thư không nhận thư gửi tới địa chỉ đ
 def told_of(state: State) -> list[dict[str, Any]]:
     """Every notice of a dossier as a reader of its timeline sees it: by which channel, never to which address."""
     waiting = {notice.about for notice in state.unreached}
-    return [_shown(notice, state.intake.locale, waiting) for notice in state.notification.notices]
+    return [_shown(notice, state.intake.language, waiting) for notice in state.notification.notices]
 
 
 def to_be_told(state: State) -> dict[str, Any]:
     """What an officer needs to tell the applicant of a dossier otherwise."""
-    locale, waiting = state.intake.locale, state.unreached
+    locale, waiting = state.intake.language, state.unreached
     abouts = {notice.about for notice in waiting}
     ways = [way for way in state.intake.ways if way != "email"]
     return {
@@ -80,10 +82,10 @@ def to_be_told(state: State) -> dict[str, Any]:
 
 
 def _shown(notice: Notice, locale: Language, waiting: Collection[UUID]) -> dict[str, Any]:
-    called = NOTICES.get(notice.notice)
+    called = NOTICES.get(notice.notice, _OTHER)
     shown = {
         "notice": notice.notice,
-        "label": called.say(locale) if called else notice.notice,
+        "label": called.say(locale),
         "about": str(notice.about),
         "channel": notice.channel,
         "outcome": notice.outcome,

@@ -23,7 +23,7 @@ from services.intake.commands import (
 from services.intake.state import State
 from shared.errors import Fault, Refused
 from shared.events import intake as said
-from shared.events.base import MAX_APPLICANT_VERSION, Actor, Event, Model
+from shared.events.base import MAX_APPLICANT_VERSION, Actor, Event, Model, UnknownWord
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.law.clock import WORKING_DAY, accept_by, add_working_time, due_at, verdict
@@ -128,8 +128,10 @@ def on_request_supplement(law: Catalogue, state: State, asked: Message[RequestSu
     )
 
 
-def _doubtful(state: State) -> tuple[Literal["id_number", "full_name", "date_of_birth"], ...]:
-    """What the register has otherwise, or lacks, as far as it has spoken of the applicant's newest data."""
+def _doubtful(state: State) -> tuple[Literal["id_number", "full_name", "date_of_birth"] | UnknownWord, ...]:
+    """What the register has otherwise, or lacks, as far as it has spoken of the applicant's newest data; by whatever
+    words verification has said it.
+    """
     identity = state.identity
     return ("id_number",) if identity.outcome == "not_found" else identity.fields
 
@@ -147,7 +149,9 @@ def _unmet(state: State) -> list[Fault]:
     """Every condition of acceptance that is not met yet."""
     faults = [Fault("/papers", "missing.paper", (paper,)) for paper in state.intake.missing_papers]
     outcome = state.identity.outcome or ("newest" if state.intake.applicant_version > 1 else None)
-    if outcome != "verified":
+    if isinstance(outcome, UnknownWord):
+        faults.append(Fault("/applicant", "not-verified.other"))
+    elif outcome != "verified":
         faults.append(Fault("/applicant", f"not-verified.{outcome}" if outcome else "not-verified"))
     if not state.fee_settled:
         faults.append(Fault("/fee", "not-settled"))

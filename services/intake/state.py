@@ -12,10 +12,11 @@ from shared.events import intake as said
 from shared.events import notification as noticed
 from shared.events import payment as paid
 from shared.events import verification as verified
-from shared.events.base import Actor, Event, FeeLine, Model
+from shared.events.base import Actor, Event, FeeLine, Model, UnknownWord
 from shared.events.names import first_type, name_of
 from shared.lifecycle import FINAL, Status, after
 from shared.runtime.kernel.decider import Evolve, Message
+from shared.wording import Language, told_in
 
 AnyPart = TypeVar("AnyPart", bound="Part")
 
@@ -71,7 +72,7 @@ class Filed(Part):
     agency: str = ""
     channel: str = ""
     client: str = ""
-    locale: Literal["vi", "en"] = "vi"
+    locale: Literal["vi", "en"] | UnknownWord = "vi"
     submitted_at: datetime | None = None
     papers: tuple[str, ...] = ()
     missing_papers: tuple[str, ...] = ()
@@ -83,6 +84,11 @@ class Filed(Part):
     due_at: datetime | None = None
     ways: tuple[str, ...] = ("email", "phone")
     told: tuple[UUID, ...] = ()
+
+    @property
+    def language(self) -> Language:
+        """In which the applicant is told."""
+        return told_in(self.locale)
 
     def is_filed_by(self, name: str, unit: str | None) -> bool:
         """Whether somebody called `name`, of this unit if an officer, stands for the filer: the client that filed, or
@@ -98,8 +104,8 @@ class Identity(Part):
     """What verification has said, of the newest applicant data that it has spoken of."""
 
     applicant_version: int = 0
-    outcome: Literal["verified", "mismatched", "not_found", "delayed", "abandoned"] | None = None
-    fields: tuple[Literal["full_name", "date_of_birth"], ...] = ()
+    outcome: Literal["verified", "mismatched", "not_found", "delayed", "abandoned"] | UnknownWord | None = None
+    fields: tuple[Literal["full_name", "date_of_birth"] | UnknownWord, ...] = ()
 
 
 class Fee(Part):
@@ -124,15 +130,9 @@ class Notice(Model):
     notice: str
     at: datetime
     channel: str | None = None
-    outcome: Literal["sent", "undeliverable", "delayed", "cancelled"] = "sent"
+    outcome: Literal["sent", "undeliverable", "delayed", "cancelled"] | UnknownWord = "sent"
     reason: str | None = None
     text: str | None = None
-
-
-_NOTICED: Mapping[str, type[Event]] = {
-    "sent": noticed.NoticeSent, "undeliverable": noticed.NoticeUndeliverable, "delayed": noticed.NoticeDelayed,
-    "cancelled": noticed.NoticeCancelled,
-}  # fmt: skip
 
 
 class Notices(Model):
@@ -152,7 +152,9 @@ class Notices(Model):
     @property
     def steps(self) -> tuple[Step, ...]:
         """The same as lines of the timeline."""
-        return tuple(Step(event=_NOTICED[one.outcome].TYPE, at=one.at, id=one.id) for one in self.notices)
+        return tuple(
+            Step(event=f"vn.gov.dossier.notice-{one.outcome}.v1", at=one.at, id=one.id) for one in self.notices
+        )
 
 
 class State(Model):

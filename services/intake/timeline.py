@@ -56,6 +56,8 @@ STEPS: Mapping[type[Event], Text] = MappingProxyType(
 )
 """What the steps of a timeline are called."""
 _LABELS: Mapping[str, Text] = {name_of(event.TYPE): text for event, text in STEPS.items()}
+_OTHER = Text("Bước khác của hồ sơ", "Another step")
+"""A step that a later release has put down, and this one has no name for."""
 
 
 def _local(at: datetime | None) -> str | None:
@@ -71,7 +73,7 @@ def summary(law: Catalogue, state: State) -> dict[str, Any]:
         "dossier_id": str(state.dossier_id),
         "code": filed.code,
         "status": status,
-        "status_label": LABELS[status].say(filed.locale) if status else None,
+        "status_label": LABELS[status].say(filed.language) if status else None,
         "accept_by": _local(acceptance_limit(law, state)),
         "due_at": _local(filed.due_at),
     }
@@ -95,7 +97,7 @@ def timeline(law: Catalogue, state: State) -> dict[str, Any]:
             "mismatched_fields": identity.fields,
         },
         "missing_papers": filed.missing_papers,
-        "refusal": _refusal(law, filed.refused_for, filed.locale),
+        "refusal": _refusal(law, filed.refused_for, filed.language),
         "wanted": _wanted(filed.wanted),
         "fee": {
             "kind": money.kind,
@@ -106,7 +108,7 @@ def timeline(law: Catalogue, state: State) -> dict[str, Any]:
             "pay_url": None if filed.status in FINAL else money.pay_url,
         },
         "notices": told_of(state),
-        "events": [_step(law, step, filed.locale) for step in _steps(state)],
+        "events": [_step(law, step, filed.language) for step in _steps(state)],
     }
 
 
@@ -147,10 +149,9 @@ def _steps(state: State) -> list[Step]:
 
 
 def _step(law: Catalogue, step: Step, locale: Language) -> dict[str, Any]:
-    called = _LABELS.get(step.name)
     return {
         "event": step.name,
-        "label": called.say(locale) if called else step.name,
+        "label": _LABELS.get(step.name, _OTHER).say(locale),
         "at": _local(step.at),
         "by": None if step.by is None else _actor(law, step.by, step.at),
     }

@@ -70,6 +70,8 @@ FIELDS: Mapping[str, Mapping[Locale, str]] = {
     "full_name": {"vi": "họ và tên", "en": "full name"},
     "date_of_birth": {"vi": "ngày sinh", "en": "date of birth"},
 }
+OTHER_DATA: Mapping[Locale, str] = {"vi": "một số thông tin", "en": "other data"}
+"""Of fields that a later release names."""
 CAME: Mapping[Locale, str] = {"vi": "\nĐã nhận:\n{papers}\n", "en": "\nReceived:\n{papers}\n"}
 FAILED: Mapping[Locale, str] = {
     "vi": "\nTrước đó có {failed} lần thanh toán không thành công; những lần đó không được tính. Nếu tài khoản của "
@@ -82,9 +84,9 @@ REDUCED: Mapping[Locale, str] = {
     "en": "This amount has been reduced as you claimed.\nLegal basis: {basis}\n\n",
 }
 UNMET: Mapping[Locale, str] = {
-    "vi": "Đề nghị miễn, giảm phí, lệ phí của ông/bà không áp dụng được cho hồ sơ này: {why}. Nếu ông/bà cho rằng như "
+    "vi": "Đề nghị miễn, giảm phí, lệ phí của ông/bà không áp dụng được cho hồ sơ này{why}. Nếu ông/bà cho rằng như "
     "vậy là chưa đúng, xin hỏi cơ quan nêu dưới đây trước khi nộp.\n\n",
-    "en": "Your claim to a waiver or reduction does not apply to this application: {why}. If you think that this is "
+    "en": "Your claim to a waiver or reduction does not apply to this application{why}. If you think that this is "
     "wrong, please ask the agency named below before you pay.\n\n",
 }
 WHY_UNMET: Mapping[str, Mapping[Locale, str]] = {
@@ -114,7 +116,7 @@ DUE_AS_TOLD: Mapping[Locale, str] = {
     "en": "as you were told when the application was accepted",
 }
 HANDOVER: Mapping[str, Mapping[Locale, str]] = {
-    "counter": {"vi": "tại Bộ phận Một cửa", "en": "at the agency's service counter"},
-    "online": {"vi": "trực tuyến", "en": "online"},
-    "postal": {"vi": "qua dịch vụ bưu chính", "en": "by post"},
+    "counter": {"vi": " tại Bộ phận Một cửa", "en": " at the agency's service counter"},
+    "online": {"vi": " trực tuyến", "en": " online"},
+    "postal": {"vi": " qua dịch vụ bưu chính", "en": " by post"},
 }

@@ -4,6 +4,7 @@ Notices of one dossier go one after the other: while any waits, the task of one 
 orders the next. Each is looked at when it is sent (`now`), so a task only names it.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from services.notification.waiting import Overtaken, as_known, overtaken, waitin
 from shared.events import intake as filed
 from shared.events import notification as said
 from shared.events import payment as paid
-from shared.events.base import Model, Word
+from shared.events.base import Model, UnknownWord, Word
 from shared.runtime.kernel.decider import NOTHING, Decision, Message, Outcome, Rule, Task
 
 SEND, SEND_AGAIN, GIVEN_UP, TELL_DESK = "send-mail", "send-mail-again", "mail-given-up", "tell-desk"
@@ -43,9 +44,9 @@ class SendMail(Model):
 class MailTaken(Outcome):
     """The mail server has answered 250."""
 
-    notice: said.NoticeKind
+    notice: said.NoticeKind | UnknownWord
     about: UUID
-    locale: Literal["vi", "en"]
+    locale: Literal["vi", "en"] | UnknownWord
     message_id: str
 
 
@@ -55,7 +56,7 @@ class MailRefused(Outcome):
     the mailbox took nothing, if it was given up for that.
     """
 
-    notice: said.NoticeKind
+    notice: said.NoticeKind | UnknownWord
     about: UUID
     reason: Word
     applicant_version: int = 0
@@ -79,9 +80,9 @@ class MailDeferred(MailRefused):
 class MailNeedless(Outcome):
     """The notice is not to be said any more."""
 
-    notice: said.NoticeKind
+    notice: said.NoticeKind | UnknownWord
     about: UUID
-    reason: Overtaken
+    reason: Overtaken | UnknownWord
 
 
 class MailDiscarded(Outcome):
@@ -257,7 +258,7 @@ def on_discarded(state: State, outcome: Message[MailDiscarded]) -> Decision:
 def given_up(told: Mapping[str, Any]) -> Task:
     """The task that tells of a mail that is given up, of what is known of its task, or of what that came to."""
     kept = {name: told[name] for name in MailDiscarded.model_fields if name in told}
-    return Task(GIVEN_UP, MailDiscarded.model_validate(kept))
+    return Task(GIVEN_UP, MailDiscarded.model_validate_json(json.dumps(kept)))
 
 
 def on_left(state: State, outcome: Message[MailLeft]) -> Decision:

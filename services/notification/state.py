@@ -13,8 +13,9 @@ from pydantic import Field
 from shared.events import intake as filed
 from shared.events import notification as said
 from shared.events import payment as paid
-from shared.events.base import Event, Model, Sealed
+from shared.events.base import Event, Model, Sealed, UnknownWord
 from shared.runtime.kernel.decider import Evolve, Message
+from shared.wording import Language, told_in
 
 EMAIL = "email"
 """The way of reaching somebody (`shared/law/ways.py`) that mails need."""
@@ -35,10 +36,10 @@ class Facts(Model):
     refused: bool = False
     at: datetime | None = None
     basis: str | None = None
-    claim_unmet: paid.ClaimUnmet | None = None
+    claim_unmet: paid.ClaimUnmet | UnknownWord | None = None
     failed: int = 0
     transaction_no: str | None = None
-    handover: Literal["counter", "online", "postal"] | None = None
+    handover: Literal["counter", "online", "postal"] | UnknownWord | None = None
 
 
 class Owed(Model):
@@ -46,7 +47,7 @@ class Owed(Model):
     when the event was said; what earlier releases have put down has none, and a task of its own.
     """
 
-    notice: said.NoticeKind
+    notice: said.NoticeKind | UnknownWord
     about: UUID
     facts: Facts
     note: Sealed | None = None
@@ -61,10 +62,15 @@ class Recipient(Model):
     agency: str
     submitted_at: datetime
     applicant_version: int
-    locale: Literal["vi", "en"]
+    locale: Literal["vi", "en"] | UnknownWord
     full_name: Sealed
     email: Sealed
     by_email: bool = True
+
+    @property
+    def language(self) -> Language:
+        """In which they are told."""
+        return told_in(self.locale)
 
 
 class Desk(Model):
@@ -88,7 +94,7 @@ class Money(Model):
 
     owed: tuple[Owed, ...] = ()
     basis: str | None = None
-    claim_unmet: paid.ClaimUnmet | None = None
+    claim_unmet: paid.ClaimUnmet | UnknownWord | None = None
     failed: int = 0
     failure_told_at: datetime | None = None
     asked: UUID | None = None

@@ -26,7 +26,8 @@ from services.notification.rules import (
 )
 from services.notification.state import Owed, Recipient, State
 from services.notification.texts import spoken, subject, text
-from shared.errors import KeyDestroyed, Transient
+from shared.errors import KeyDestroyed, TooNew, Transient
+from shared.events.base import UnknownWord
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
 from shared.runtime.aio import clock
@@ -102,10 +103,11 @@ class Office:
 
     async def send(self, again: bool, attempt: Attempt) -> Outcome:
         """One attempt at what is to be sent now, if it still is. Its Message-ID is made of the event that owes it, the
-        same at every attempt. Raises Transient if the server does not serve us, KeyNotHere while the key is not here.
+        same at every attempt. Raises Transient if the server does not serve us, KeyNotHere while the key is not here,
+        TooNew for a notice that this release has no words for.
         """
         asked: SendMail = attempt.payload
-        found = now(await self.remembered(attempt.dossier_id), asked)
+        found = await self._now(attempt)
         if isinstance(found, MailLeft):
             return found
         if isinstance(found, MailNeedless):
@@ -121,12 +123,18 @@ class Office:
         there is one by now, the outcome is about the data of then, and so the mail is ordered.
         """
         asked: SendMail = attempt.payload
-        found = now(await self.remembered(attempt.dossier_id), asked)
+        found = await self._now(attempt)
         if isinstance(found, MailLeft | MailNeedless):
             return found
         owed, recipient = found
         then = recipient.model_copy(update={"applicant_version": asked.applicant_version})
         return self._refused(asked, owed, then if recipient.by_email else recipient, NO_ADDRESS, NO_ADDRESS)
+
+    async def _now(self, attempt: Attempt) -> tuple[Owed, Recipient] | MailNeedless | MailLeft:
+        found = now(await self.remembered(attempt.dossier_id), attempt.payload)
+        if isinstance(found, tuple) and isinstance(found[0].notice, UnknownWord):
+            raise TooNew("a notice that only a later release has words for")
+        return found
 
     async def _attempt(
         self, again: bool, attempt: Attempt, asked: SendMail, owed: Owed, recipient: Recipient
@@ -144,7 +152,7 @@ class Office:
             self._count("failed", "server")
             raise
         self._count("sent", "2yz")
-        return MailTaken(notice=owed.notice, about=owed.about, locale=recipient.locale, message_id=mail.message_id)
+        return MailTaken(notice=owed.notice, about=owed.about, locale=recipient.language, message_id=mail.message_id)
 
     async def _written(self, dossier_id: UUID, owed: Owed, recipient: Recipient) -> Mail:
         """The mail; name, address and the officer's note are opened for it alone."""
@@ -153,7 +161,7 @@ class Office:
         name, today = clear["applicant.full_name"], vietnam_date(self.clock())
         body = text(self.law, owed, recipient, name, clear.get("note", ""), today)
         message_id = f"<{owed.about}@{self.domain}>"
-        return Mail(clear["applicant.email"], subject(owed, recipient), body, message_id, recipient.locale)
+        return Mail(clear["applicant.email"], subject(owed, recipient), body, message_id, recipient.language)
 
     async def _handed_over(self, again: bool, mail: Mail) -> None:
         if not mail.to:

@@ -17,8 +17,8 @@ from shared.law.versions import in_force
 
 def subject(owed: Owed, recipient: Recipient) -> str:
     """The subject: code and what it is about; no personal data, for subjects are shown on locked screens."""
-    what = words.SUBJECTS[owed.notice][recipient.locale]
-    return f"Hồ sơ {recipient.code}: {what}" if recipient.locale == "vi" else f"Dossier {recipient.code}: {what}"
+    what = words.SUBJECTS[owed.notice][recipient.language]
+    return f"Hồ sơ {recipient.code}: {what}" if recipient.language == "vi" else f"Dossier {recipient.code}: {what}"
 
 
 def text(law: Catalogue, owed: Owed, recipient: Recipient, name: str, note: str = "", on: date | None = None) -> str:
@@ -26,7 +26,7 @@ def text(law: Catalogue, owed: Owed, recipient: Recipient, name: str, note: str 
     called: procedures on the day of filing, agencies on the letter's day `on` (in Vietnam; None: the day of filing).
     Times in Vietnam's time, amounts in đồng.
     """
-    return phrases.FRAME[recipient.locale].format(
+    return phrases.FRAME[recipient.language].format(
         name=name,
         body=_body(law, owed, recipient, note),
         code=recipient.code,
@@ -39,14 +39,14 @@ def spoken(law: Catalogue, owed: Owed, recipient: Recipient) -> str:
     """What an officer tells somebody whom no mail reaches: the same, without the name, and with a word of the officer's
     note where there is one (it is sealed).
     """
-    written = phrases.NOTE_APART[recipient.locale] if owed.note is not None else ""
-    return phrases.SPOKEN[recipient.locale].format(
+    written = phrases.NOTE_APART[recipient.language] if owed.note is not None else ""
+    return phrases.SPOKEN[recipient.language].format(
         body=_body(law, owed, recipient, ""), code=recipient.code, procedure=_procedure(law, recipient), note=written
     )
 
 
 def _body(law: Catalogue, owed: Owed, recipient: Recipient, note: str) -> str:
-    facts, locale = owed.facts, recipient.locale
+    facts, locale = owed.facts, recipient.language
     papers = _listed(_name(law.papers.get(paper), paper, locale) for paper in facts.papers)
     told = "payment-received-refused" if facts.refused else owed.notice
     return words.BODIES[told][locale].format(
@@ -64,7 +64,7 @@ def _body(law: Catalogue, owed: Owed, recipient: Recipient, note: str) -> str:
         basis=facts.basis,
         transaction_no=facts.transaction_no,
         due=_due(facts, locale),
-        handover=phrases.HANDOVER[facts.handover][locale] if facts.handover else "",
+        handover=_handover(facts, locale),
         wanted="\n".join(filter(None, (papers, _correction(facts, locale)))),
         reason=_reason(law, facts.reason, locale),
         then=_then(law, facts.reason, locale),
@@ -80,14 +80,16 @@ def _name(known: Named | None, code: str, locale: Locale) -> str:
 def _procedure(law: Catalogue, recipient: Recipient) -> str:
     code, on = recipient.procedure, vietnam_date(recipient.submitted_at)
     known = in_force(law.procedures.get(code, ()), on)
-    return phrases.PROCEDURE[recipient.locale].format(name=known.name(recipient.locale), code=code) if known else code
+    return (
+        phrases.PROCEDURE[recipient.language].format(name=known.name(recipient.language), code=code) if known else code
+    )
 
 
 def _agency(law: Catalogue, recipient: Recipient, on: date) -> str:
     """The agency with its province, and who is there for one that has ended; names of agencies stay Vietnamese."""
-    name = _unit(law, recipient.agency, on, recipient.locale)
-    followers = [_unit(law, one.code, on, recipient.locale) for one in law.successors(recipient.agency, on)]
-    return name + (phrases.NOW[recipient.locale].format(units="; ".join(followers)) if followers else "")
+    name = _unit(law, recipient.agency, on, recipient.language)
+    followers = [_unit(law, one.code, on, recipient.language) for one in law.successors(recipient.agency, on)]
+    return name + (phrases.NOW[recipient.language].format(units="; ".join(followers)) if followers else "")
 
 
 def _unit(law: Catalogue, code: str, on: date, locale: Locale) -> str:
@@ -106,8 +108,14 @@ def _favour(facts: Facts, locale: Locale) -> str:
     if facts.basis is not None:
         return phrases.REDUCED[locale].format(basis=facts.basis)
     if facts.claim_unmet is not None:
-        return phrases.UNMET[locale].format(why=phrases.WHY_UNMET[facts.claim_unmet][locale])
+        known = phrases.WHY_UNMET.get(facts.claim_unmet)
+        return phrases.UNMET[locale].format(why=f": {known[locale]}" if known else "")
     return ""
+
+
+def _handover(facts: Facts, locale: Locale) -> str:
+    known = phrases.HANDOVER.get(facts.handover or "")
+    return known[locale] if known else ""
 
 
 def _due(facts: Facts, locale: Locale) -> str:
@@ -130,7 +138,7 @@ def _correction(facts: Facts, locale: Locale) -> str:
     """What to set right: which of the data differ by their names, never by what they say."""
     if not facts.correct_applicant:
         return ""
-    names = ", ".join(phrases.FIELDS[field][locale] for field in facts.fields if field in phrases.FIELDS)
+    names = ", ".join(dict.fromkeys(phrases.FIELDS.get(field, phrases.OTHER_DATA)[locale] for field in facts.fields))
     found = phrases.NOT_FOUND[locale] if "id_number" in facts.fields else phrases.DIFFERENT[locale].format(fields=names)
     return _listed(iter([phrases.CORRECT[locale].format(found=found if facts.fields else "")]))
 

@@ -202,11 +202,11 @@ Nếu nhận trực tiếp tại Bộ phận Một cửa, ông/bà mang theo gi�
 If you come to the agency's service counter, bring an identity paper and state the dossier code.""",
     },
     "returned": {
-        "vi": """Kết quả giải quyết hồ sơ đã được trả cho ông/bà {handover}, lúc {at}. Việc giải quyết hồ sơ đã hoàn \
+        "vi": """Kết quả giải quyết hồ sơ đã được trả cho ông/bà{handover}, lúc {at}. Việc giải quyết hồ sơ đã hoàn \
 tất; ông/bà không phải làm gì thêm.
 
 Nếu ông/bà không nhận được kết quả, hoặc kết quả có sai sót, xin báo ngay cho cơ quan nêu dưới đây.""",
-        "en": """The result of your application was handed over to you {handover}, at {at}. The application is \
+        "en": """The result of your application was handed over to you{handover}, at {at}. The application is \
 closed; there is nothing more for you to do.
 
 If the result has not reached you, or if something in it is wrong, please tell the agency named below at once.""",

@@ -16,7 +16,7 @@ from shared.errors import Refused
 from shared.events import intake as filed
 from shared.events import payment as said
 from shared.events import verification as verified
-from shared.events.base import Model
+from shared.events.base import Model, UnknownWord
 from shared.runtime.kernel.decider import NOTHING, Command, Decision, Message, Outcome, Rule, Task
 
 
@@ -36,13 +36,19 @@ class ClaimKeyGone(Outcome):
     """The claim can no longer be opened."""
 
 
+class Settle(Outcome):
+    """The alarm for what follows from a fee of a kind that only a later release knows; that one rings it."""
+
+    kind: said.FeeKind | UnknownWord
+
+
 class OpenPayment(Model):
     """The task: sign a payment page for this amount under this reference."""
 
     reference: str
     amount_vnd: int
     code: str
-    locale: Literal["vi", "en"]
+    locale: Literal["vi", "en"] | UnknownWord
     asked_at: datetime
 
 
@@ -118,6 +124,8 @@ def _settle(state: State, message: Message[Any]) -> Decision:
         return NOTHING
     if account.settled or account.reference:
         return NOTHING
+    if isinstance(account.kind, UnknownWord):
+        return Decision(tasks=(Task("settle-fee", Settle(kind=account.kind)),))
     favour, claim = account.favour, filing.waiver_claim
     if account.kind == "waiver" and favour is not None and claim is not None:
         return Decision((said.FeeWaived(favour=favour, evidence_sha256=claim.evidence_sha256),))
@@ -126,6 +134,11 @@ def _settle(state: State, message: Message[Any]) -> Decision:
         reduced = said.FeeReduced(favour=favour, evidence_sha256=claim.evidence_sha256, total_vnd=account.total_vnd)
         return Decision((reduced,), (pay,))
     return Decision(tasks=(pay,))
+
+
+def on_settle(state: State, alarm: Message[Settle]) -> Decision:
+    """What an earlier release did not know how to do, once the citizen is verified, as when a fee is found."""
+    return _settle(state, alarm) if state.identity_verified else NOTHING
 
 
 def owed(state: State, last: Message[Any]) -> tuple[Task, ...]:
@@ -215,6 +228,7 @@ HEARS: Mapping[type[Model], Rule] = MappingProxyType(
         verified.CitizenNotFound: on_filing_or_answer,
         verified.CitizenVerified: on_verified,
         FeeFound: on_fee_found,
+        Settle: on_settle,
         ClaimKeyGone: on_claim_key_gone,
         PaymentOpened: on_payment_opened,
         ReportPayment: on_report,

@@ -10,7 +10,7 @@ from pydantic import Field
 from shared.events import intake as filed
 from shared.events import payment as said
 from shared.events import verification as verified
-from shared.events.base import Event, Model, WaiverClaim
+from shared.events.base import Event, Model, UnknownWord, WaiverClaim
 from shared.runtime.kernel.decider import Evolve, Message
 
 
@@ -20,12 +20,12 @@ class Filing(Model):
     code: str
     procedure: str
     case: str
-    channel: Literal["direct", "online", "postal"]
+    channel: Literal["direct", "online", "postal"] | UnknownWord
     agency: str
     submitted_at: datetime
     copies: int
     pages: int | None = None
-    locale: Literal["vi", "en"]
+    locale: Literal["vi", "en"] | UnknownWord
     waiver_claim: WaiverClaim | None = None
     applicant_version: int = 1
     refused: bool = False
@@ -41,12 +41,12 @@ class Identity(Model):
 class Account(Model):
     """What we have said."""
 
-    kind: Literal["none", "charged", "reduction", "waiver"] | None = None
+    kind: said.FeeKind | UnknownWord | None = None
     total_vnd: int = 0
     favour: said.Favour | None = None
     abandoned: bool = False
     reduced: bool = False
-    settled: Literal["waived", "paid"] | None = None
+    settled: Literal["waived", "paid"] | UnknownWord | None = None
     reference: str | None = None
     requested_at: datetime | None = None
     transactions: tuple[str, ...] = ()

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from services.payment.gateways import PaymentPlatform
-from services.payment.rules import AssessFee, ClaimKeyGone, FeeFound, OpenPayment, PaymentOpened
+from services.payment.rules import AssessFee, ClaimKeyGone, FeeFound, OpenPayment, PaymentOpened, Settle
 from services.payment.state import Filing
-from shared.errors import KeyDestroyed
-from shared.events.base import FeeLine
+from shared.errors import KeyDestroyed, TooNew
+from shared.events.base import FeeLine, UnknownWord
 from shared.events.payment import Favour, FeeAssessed
 from shared.law import fees
 from shared.law.calendar import vietnam_date
@@ -36,7 +36,11 @@ async def _group(keys: KeyRing, attempt: Attempt, filing: Filing) -> str | None:
 
 
 def assessed(law: Catalogue, filing: Filing, group: str | None) -> FeeAssessed:
-    """The fee of a filing by somebody of `group`, as the event says it. Pure."""
+    """The fee of a filing by somebody of `group`, as the event says it. Pure. Raises TooNew for a channel that this
+    release does not know: nobody is asked for what another tariff may say.
+    """
+    if isinstance(filing.channel, UnknownWord):
+        raise TooNew("a channel that only a later release knows")
     facts = fees.Filing(
         procedure=filing.procedure,
         case=filing.case,
@@ -57,6 +61,14 @@ def assessed(law: Catalogue, filing: Filing, group: str | None) -> FeeAssessed:
     )
 
 
+async def settle(attempt: Attempt) -> Outcome:
+    """The alarm rings as soon as the kind of fee is known. Raises TooNew until then."""
+    asked: Settle = attempt.payload
+    if isinstance(asked.kind, UnknownWord):
+        raise TooNew("a kind of fee that only a later release knows")
+    return asked
+
+
 async def open_payment(platform: PaymentPlatform, attempt: Attempt) -> Outcome:
     """Sign the page on which the citizen pays."""
     asked: OpenPayment = attempt.payload
@@ -67,5 +79,6 @@ def kinds(law: Catalogue, keys: KeyRing, platform: PaymentPlatform) -> Mapping[s
     """Payment's tasks by name."""
     return {
         "assess-fee": TaskKind(AssessFee, partial(assess_fee, law, keys)),
+        "settle-fee": TaskKind(Settle, settle),
         "open-payment": TaskKind(OpenPayment, partial(open_payment, platform)),
     }

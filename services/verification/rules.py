@@ -12,7 +12,7 @@ from typing import Literal
 from services.verification.state import State
 from shared.events import intake as heard
 from shared.events import verification as said
-from shared.events.base import Model, Sealed, Word
+from shared.events.base import Model, Sealed, UnknownWord, Word
 from shared.runtime.kernel.decider import NOTHING, Decision, Message, Outcome, Rule, Task
 
 DELAYED_AFTER = timedelta(minutes=15)
@@ -35,7 +35,7 @@ class Found(Outcome):
     """The register has answered; `fields` name what differs, empty when nothing does."""
 
     applicant_version: int
-    fields: tuple[Literal["full_name", "date_of_birth"], ...]
+    fields: tuple[Literal["full_name", "date_of_birth"] | UnknownWord, ...]
     register_request: Word
 
 

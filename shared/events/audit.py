@@ -2,14 +2,15 @@
 
 from typing import Literal
 
-from shared.events.base import Digest, Event, Word
+from shared.events.base import Digest, Event, UnknownWord, Word
 
 
 class DiscrepancyFound(Event):
     """A topic does not tell one unbroken story: a gap, a fork, a second content, a record that does not belong."""
 
     TYPE = "vn.gov.dossier.discrepancy-found.v1"
-    kind: Literal["gap", "fork", "second-content", "foreign", "unreadable"]
+    VERSION = "1.1.0"
+    kind: Literal["gap", "fork", "second-content", "foreign", "unreadable"] | UnknownWord
     topic: Word
     partition: int
     offset: int

@@ -1,10 +1,19 @@
 """What every event has in common: frozen, closed when written, open when read; and the value types they share."""
 
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
+from pydantic_core import CoreSchema, core_schema
 
 
 def _utc(value: datetime) -> datetime:
@@ -28,8 +37,31 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Sealed = Annotated[str, StringConstraints(pattern=r"^sealed\.v1\.[A-Za-z0-9_-]{38,16384}$")]
 """Personal data under the dossier's own key: `sealed.v1.` + base64url(nonce ‖ AES-256-GCM ciphertext ‖ tag)."""
 
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+_WORD = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
+Word = Annotated[str, StringConstraints(pattern=_WORD)]
 """An identifier out of a catalogue: procedure, agency, paper, rule."""
+
+
+class UnknownWord(str):
+    """A word that stands in an open enum and that this release does not know, kept as it was written.
+
+    `Literal["a", "b"] | UnknownWord` is open where it is read (JSON: events heard, states, payloads) and closed where
+    it is made (Python: only the literals, or a word that was read). To whoever compares it, it is none of the known
+    ones; what a rule does about it then is written where the rule is.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        read = core_schema.no_info_after_validator_function(cls, core_schema.str_schema(pattern=_WORD))
+        made = core_schema.is_instance_schema(cls)
+        return core_schema.json_or_python_schema(read, made, serialization=core_schema.simple_ser_schema("str"))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        told = "a word that a later release has added: to a reader that does not know it, none of the others"
+        return {"description": told, "pattern": _WORD, "type": "string"}
 
 
 class Model(BaseModel):
@@ -48,7 +80,7 @@ class Event(Model):
 class Actor(Model):
     """Who did it, from where, and as what: every officer's act names all three; the system's own acts name the rule."""
 
-    role: Literal["citizen", "importer", "officer", "system"]
+    role: Literal["citizen", "importer", "officer", "system"] | UnknownWord
     name: Word
     unit: Word | None = None
     duty: Word
@@ -75,7 +107,7 @@ class SealedApplicant(Model):
     date_of_birth: Sealed
     phone: Sealed
     email: Sealed
-    locale: Literal["vi", "en"]
+    locale: Literal["vi", "en"] | UnknownWord
     postal_address: Sealed | None = None
     ways: tuple[Word, ...] = ("email", "phone")
 

@@ -14,6 +14,7 @@ from shared.events.base import (
     Paper,
     Sealed,
     SealedApplicant,
+    UnknownWord,
     WaiverClaim,
     Word,
 )
@@ -26,12 +27,12 @@ class DossierSubmitted(Event):
     """An application has come in and has its code for life."""
 
     TYPE = "vn.gov.dossier.dossier-submitted.v1"
-    VERSION = "1.1.0"
+    VERSION = "1.2.0"
     code: str
     procedure: Word
     case: Word
     agency: Word
-    channel: Literal["direct", "online", "postal"]
+    channel: Literal["direct", "online", "postal"] | UnknownWord
     submitted_at: Instant
     accept_by: Instant
     copies: int
@@ -49,7 +50,7 @@ class ApplicantCorrected(Event):
     """The citizen has set the personal data right; they are looked up again."""
 
     TYPE = "vn.gov.dossier.applicant-corrected.v1"
-    VERSION = "1.1.0"
+    VERSION = "1.2.0"
     applicant: SealedApplicant
     applicant_version: ApplicantVersion
     by: Actor
@@ -62,19 +63,20 @@ class SupplementRequested(Event):
     """
 
     TYPE = "vn.gov.dossier.supplement-requested.v1"
-    VERSION = "1.1.0"
+    VERSION = "1.2.0"
     papers: tuple[Word, ...]
     correct_applicant: bool
     respond_by: Instant
     note: Sealed | None
     by: Actor
-    fields: tuple[Literal["id_number", "full_name", "date_of_birth"], ...] = ()
+    fields: tuple[Literal["id_number", "full_name", "date_of_birth"] | UnknownWord, ...] = ()
 
 
 class SupplementReceived(Event):
     """All that was asked for has come."""
 
     TYPE = "vn.gov.dossier.supplement-received.v1"
+    VERSION = "1.1.0"
     papers: tuple[Paper, ...]
     by: Actor
 
@@ -83,6 +85,7 @@ class DossierAccepted(Event):
     """An officer has accepted the dossier; from now the legal deadline runs (C5)."""
 
     TYPE = "vn.gov.dossier.dossier-accepted.v1"
+    VERSION = "1.1.0"
     accepted_at: Instant
     due_at: Instant
     by: Actor
@@ -92,6 +95,7 @@ class DossierRefused(Event):
     """An officer has refused the dossier at the door, with a reason."""
 
     TYPE = "vn.gov.dossier.dossier-refused.v1"
+    VERSION = "1.1.0"
     reason: Word
     note: Sealed | None
     by: Actor
@@ -101,6 +105,7 @@ class ProcessingStarted(Event):
     """The competent unit has begun to work on it."""
 
     TYPE = "vn.gov.dossier.processing-started.v1"
+    VERSION = "1.1.0"
     by: Actor
 
 
@@ -108,9 +113,10 @@ class ResultIssued(Event):
     """The result is signed; processing has ended (C9 compares this date with the due date)."""
 
     TYPE = "vn.gov.dossier.result-issued.v1"
+    VERSION = "1.1.0"
     result_sha256: Digest
     ended_at: Instant
-    verdict: Literal["early", "on-time", "late"]
+    verdict: Literal["early", "on-time", "late"] | UnknownWord
     by: Actor
 
 
@@ -120,8 +126,9 @@ class ApplicantTold(Event):
     """
 
     TYPE = "vn.gov.dossier.applicant-told.v1"
+    VERSION = "1.1.0"
     about: Annotated[tuple[EventId, ...], Field(min_length=1, max_length=MAX_TOLD)]
-    how: Literal["telephone", "post", "counter"]
+    how: Literal["telephone", "post", "counter"] | UnknownWord
     by: Actor
 
 
@@ -129,5 +136,6 @@ class ResultReturned(Event):
     """The citizen holds the result."""
 
     TYPE = "vn.gov.dossier.result-returned.v1"
-    handover: Literal["counter", "online", "postal"]
+    VERSION = "1.1.0"
+    handover: Literal["counter", "online", "postal"] | UnknownWord
     by: Actor

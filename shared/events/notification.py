@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from shared.events.base import ApplicantVersion, Event, EventId, Word
+from shared.events.base import ApplicantVersion, Event, EventId, UnknownWord, Word
 
 NoticeKind = Literal[
     "submission", "supplement", "supplement-received", "payment-due", "payment-failed", "payment-received",
@@ -16,11 +16,11 @@ class NoticeSent(Event):
     """The mail server has taken the notice (SMTP 250)."""
 
     TYPE = "vn.gov.dossier.notice-sent.v1"
-    VERSION = "1.1.0"
-    notice: NoticeKind
+    VERSION = "1.2.0"
+    notice: NoticeKind | UnknownWord
     about: EventId
-    channel: Literal["email"]
-    locale: Literal["vi", "en"]
+    channel: Literal["email"] | UnknownWord
+    locale: Literal["vi", "en"] | UnknownWord
     message_id: str
 
 
@@ -31,10 +31,10 @@ class NoticeUndeliverable(Event):
     """
 
     TYPE = "vn.gov.dossier.notice-undeliverable.v1"
-    VERSION = "1.1.0"
-    notice: NoticeKind
+    VERSION = "1.2.0"
+    notice: NoticeKind | UnknownWord
     about: EventId
-    channel: Literal["email"]
+    channel: Literal["email"] | UnknownWord
     reason: Word
     text: Annotated[str, StringConstraints(max_length=20_000)] | None = None
     applicant_version: ApplicantVersion | None = None
@@ -46,9 +46,10 @@ class NoticeDelayed(Event):
     """
 
     TYPE = "vn.gov.dossier.notice-delayed.v1"
-    notice: NoticeKind
+    VERSION = "1.1.0"
+    notice: NoticeKind | UnknownWord
     about: EventId
-    channel: Literal["email"]
+    channel: Literal["email"] | UnknownWord
     reason: Word
     applicant_version: ApplicantVersion
 
@@ -59,6 +60,7 @@ class NoticeCancelled(Event):
     """
 
     TYPE = "vn.gov.dossier.notice-cancelled.v1"
-    notice: NoticeKind
+    VERSION = "1.1.0"
+    notice: NoticeKind | UnknownWord
     about: EventId
-    reason: Literal["settled", "refused", "replaced", "told"]
+    reason: Literal["settled", "refused", "replaced", "told"] | UnknownWord

@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from shared.events.base import Digest, Dong, Event, FeeLine, Instant, Model, Word
+from shared.events.base import Digest, Dong, Event, FeeLine, Instant, Model, UnknownWord, Word
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]{1,2000}$")]
 BankReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,100}$")]
 
-
+FeeKind = Literal["none", "charged", "reduction", "waiver"]
 ClaimUnmet = Literal["no-fee", "not-listed", "not-in-force", "other-conditions", "not-less"]
 
 
@@ -26,13 +26,13 @@ class FeeAssessed(Event):
     """
 
     TYPE = "vn.gov.dossier.fee-assessed.v1"
-    VERSION = "1.1.0"
-    kind: Literal["none", "charged", "reduction", "waiver"]
+    VERSION = "1.2.0"
+    kind: FeeKind | UnknownWord
     lines: tuple[FeeLine, ...]
     total_vnd: Dong
     favour: Favour | None
     catalogue: Word
-    claim_unmet: ClaimUnmet | None = None
+    claim_unmet: ClaimUnmet | UnknownWord | None = None
 
 
 class FeeWaived(Event):
@@ -94,4 +94,5 @@ class FeeAbandoned(Event):
     """The fee can no longer be assessed, for the key of the claim was destroyed."""
 
     TYPE = "vn.gov.dossier.fee-abandoned.v1"
-    reason: Literal["key-destroyed"]
+    VERSION = "1.1.0"
+    reason: Literal["key-destroyed"] | UnknownWord

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from shared.events.base import ApplicantVersion, Event, Instant, Word
+from shared.events.base import ApplicantVersion, Event, Instant, UnknownWord, Word
 
 
 class CitizenVerified(Event):
@@ -17,8 +17,9 @@ class CitizenMismatched(Event):
     """The register knows the identity number, but other data; only the names of the differing fields are told."""
 
     TYPE = "vn.gov.dossier.citizen-mismatched.v1"
+    VERSION = "1.1.0"
     applicant_version: ApplicantVersion
-    fields: tuple[Literal["full_name", "date_of_birth"], ...]
+    fields: tuple[Literal["full_name", "date_of_birth"] | UnknownWord, ...]
     register_request: Word
 
 
@@ -42,5 +43,6 @@ class VerificationAbandoned(Event):
     """The data can no longer be looked up, for their key was destroyed."""
 
     TYPE = "vn.gov.dossier.verification-abandoned.v1"
+    VERSION = "1.1.0"
     applicant_version: ApplicantVersion
-    reason: Literal["key-destroyed"]
+    reason: Literal["key-destroyed"] | UnknownWord

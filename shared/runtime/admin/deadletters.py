@@ -144,7 +144,7 @@ def _message(engine: Engine, open_secret: Open, row: asyncpg.Record) -> Message[
     kept = orjson.loads(open_secret(row["value"]))
     known: list[type[Model]] = [*engine.decider.rules, TaskFailed]
     models = {model.__name__: model for model in known}
-    body = models[kept["type"]].model_validate(kept["body"])
+    body = models[kept["type"]].model_validate_json(orjson.dumps(kept["body"]))
     return Message(UUID(kept["id"]), row["dossier_id"], datetime.fromisoformat(kept["at"]), body)
 
 

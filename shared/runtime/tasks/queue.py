@@ -15,7 +15,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
-from shared.errors import DossierError, KeyNotHere, Misconfigured, Transient, Unavailable
+from shared.errors import DossierError, KeyNotHere, Misconfigured, TooNew, Transient, Unavailable
 from shared.registry import OUTAGES
 from shared.runtime.aio.clock import now
 from shared.runtime.aio.crash import crash_point
@@ -217,7 +217,7 @@ class Worker:
         claim = Claim(row["id"], row["claim"])
         try:
             outcome = await self._come_to(kind, row, claim)
-        except (Transient, KeyNotHere, Unavailable, TimeoutError, *LOST_CONNECTION) as again:
+        except (Transient, KeyNotHere, TooNew, Unavailable, TimeoutError, *LOST_CONNECTION) as again:
             await self._again(row, kind, again)
         except Exception as bug:
             # A bug of the task's function: its dossier is parked like that of a rule that raised.

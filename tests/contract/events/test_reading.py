@@ -25,7 +25,6 @@ from tests.controls import (
     dossier_submitted,
     fee_paid,
     notice_sent,
-    officer,
     paper,
     processing_started,
 )
@@ -117,13 +116,6 @@ def test_a_reader_ignores_a_field_that_it_does_not_know_at_any_level(event: Even
 def test_a_reader_skips_a_type_that_it_does_not_know() -> None:
     for unknown in ("vn.gov.dossier.fee-paid.v2", "vn.gov.dossier.moon-landed.v1", "com.example.other"):
         assert read_body(unknown, "payment", b"anything") is None
-
-
-def test_an_unknown_word_of_an_enumeration_is_poison_for_it_is_a_new_version() -> None:
-    body = {**processing_started().model_dump(mode="json"), "by": {**officer().model_dump(), "role": "robot"}}
-
-    with pytest.raises(Poison, match="by/role: literal_error"):
-        read_body(processing_started().TYPE, "intake", orjson.dumps(body))
 
 
 # Binary and structured mode
