@@ -15,6 +15,7 @@ from deploy.local.machine import ROOT
 from deploy.postgres.names import SERVICES
 from deploy.watcher.settings import WatcherSettings
 from services.audit.settings import AuditSettings
+from services.intake.acts import ACTS
 from services.intake.settings import IntakeSettings
 from services.notification.settings import NotificationSettings
 from services.payment.settings import PaymentSettings
@@ -163,3 +164,8 @@ def test_the_subscribers_page_has_every_header_and_no_other() -> None:
     written = {header.strip("`") for header, _ in rows(chapter(EVENTS, "An event on the wire"))}
     place = Envelope(uuid4(), FeePaid.TYPE, datetime.now(UTC), uuid4(), "payment", 1, 2, uuid4(), "00-1-2-00")
     assert written == set(headers(FeePaid, place, uuid4()))
+
+
+def test_the_table_of_the_desks_routes_has_every_act() -> None:
+    table = " ".join(row[0] for row in rows(chapter(REFERENCE, "The desk's HTTP").partition("**Who you are.**")[0]))
+    assert [act.name for act in ACTS if f"`{act.name}`" not in table and f"/{act.name}`" not in table] == []
