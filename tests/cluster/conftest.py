@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from deploy.local.cluster import Cluster
 from deploy.local.ground import External, Ground
 from deploy.local.machine import LIBS
 from deploy.postgres.provision import Databases
+from tests.cluster.brokers import Cluster
 from tests.integration.runtime.stage import Stage, staged
 
 

@@ -9,7 +9,6 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from deploy.kafka.topics import administrator, delete_topics
-from deploy.local.cluster import Cluster
 from deploy.local.ground import Ground
 from deploy.waiting import until
 from shared.runtime.kafka.clients import Broker
@@ -19,6 +18,7 @@ from shared.runtime.observe.metrics import Metrics
 from shared.runtime.publishing.relay import Relay
 from shared.runtime.recovery.guard import RestoreGuard
 from shared.topics import KEYS, SHARDS, TOPICS, topic_of
+from tests.cluster.brokers import Cluster
 from tests.integration.runtime.stage import Stage, command
 from tests.integration.runtime.test_relay import complete, ends, on_topic, published, with_key
 from tests.integration.runtime.toy import NAME, name

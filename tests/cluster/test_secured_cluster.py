@@ -4,7 +4,6 @@ from pathlib import Path
 
 from deploy.kafka.acls import ADMIN
 from deploy.kafka.provision import provision
-from deploy.local.cluster import Cluster
 from deploy.local.kafka import Guarded
 from deploy.local.machine import LIBS
 from deploy.secrets import Secrets
@@ -12,6 +11,7 @@ from deploy.waiting import until
 from shared.runtime.kafka.clients import Broker
 from shared.runtime.service.settings import AUTHORITY
 from shared.topics import TOPICS, topic_of
+from tests.cluster.brokers import Cluster
 
 
 async def test_what_a_service_writes_is_copied_and_outlives_a_broker(tmp_path: Path) -> None:
