@@ -10,11 +10,12 @@ from pathlib import Path
 
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
 from deploy.kafka.certificates import new_authority, new_broker, vouched_for
-from deploy.postgres.names import AUDITOR, SERVICES
+from deploy.postgres.names import AUDITOR
 from shared.errors import Misconfigured
 from shared.law.synthetic import AGENCY
 from shared.runtime.kafka.clients import Broker
 from shared.runtime.service.settings import AUTHORITY, KafkaSettings
+from shared.services import SERVICES, Keys, ServiceRow
 
 CLIENTS = "clients.json"
 WATCHER_TOKEN = "watcher_token"  # noqa: S105 - a file's name
@@ -24,18 +25,16 @@ AUTHORITY_KEY = "kafka_ca_key.pem"
 
 _CITIZEN_APPS = ("citizen-app-a", "citizen-app-b")
 
-_OWN: Mapping[str, frozenset[str]] = {
-    "intake": frozenset({"kek", CLIENTS}),
-    "verification": frozenset({"kek", "register_credentials"}),
-    "payment": frozenset({"kek", "vnpay_secret"}),
-    "notification": frozenset({"kek", "smtp_password"}),
-    "audit": frozenset(),
-}
-NEEDS: Mapping[str, frozenset[str]] = {
-    name: own | {f"{name}_db_password", f"{name}_kafka_password", AUTHORITY, "request_hmac_key"}
-    for name, own in _OWN.items()
-}
-"""All that a process of each service may read; an operator's commands read more (`auditor_db_password`)."""
+
+def needs(row: ServiceRow) -> frozenset[str]:
+    """All that a process of a service may read; an operator's commands read more (`auditor_db_password`)."""
+    kek = () if row.keys is Keys.NONE else ("kek",)
+    logins = (f"{row.name}_db_password", f"{row.name}_kafka_password", AUTHORITY)
+    return frozenset((*row.secrets, *kek, *logins, "request_hmac_key"))
+
+
+NEEDS: Mapping[str, frozenset[str]] = {name: needs(row) for name, row in SERVICES.items()}
+"""The same, by service."""
 
 WATCHER_NEEDS = frozenset({WATCHER_TOKEN, f"{WATCHER}_kafka_password", AUTHORITY})
 """What the watcher may read: it is a client and a subscriber, and nothing else."""

@@ -1,4 +1,4 @@
-"""The whole platform on this machine: ground, simulators of the outside, and five services, each a process of its
+"""The whole platform on this machine: ground, simulators of the outside, and the services, each a process of its
 own.
 """
 
@@ -24,19 +24,17 @@ from deploy.local.ground import External, Ground
 from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
 from deploy.local.server import GroundError
-from deploy.postgres.names import SERVICES
 from deploy.simulators.process import Simulators
 from deploy.waiting import until
 from deploy.watcher.settings import MADE_UP
 from shared.runtime.http.door import Client
+from shared.services import DOORS, SERVICES
 
 _LEASH = Path(__file__).parent / "local" / "leash.py"
 RECORD = "stack.json"
 """In the stack's directory while it runs: what `deploy.local status` must know to ask it."""
 ENVIRONMENTS = "env"
 """In the stack's directory while it runs: a file of settings per service, to be sourced by an operator's shell."""
-DOORS = ("intake", "payment")
-"""The services that let people or machines in."""
 READY_S = 120.0
 STOP_S = 40.0
 
@@ -261,7 +259,8 @@ class Stack:
 
     def _write_environment(self, service: str) -> None:
         """The settings of `service` as a shell reads them, with this Python first on the path; no secret."""
-        doors = {f"{process.service.upper()}_URL": process.url for process in self.of(service)[-1:] if service in DOORS}
+        entered = self.of(service)[-1:] if service in DOORS else []
+        doors = {f"{process.service.upper()}_URL": process.url for process in entered}
         settings = {"PYTHONPATH": str(ROOT), **self.where(service), **doors}
         lines = [f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
         lines += [f"{name}={shlex.quote(value)}" for name, value in settings.items()]

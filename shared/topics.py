@@ -1,8 +1,10 @@
-"""Every topic: its one writer, who hears it, and how the broker keeps it. The whole data flow on one page."""
+"""Every topic: its one writer, who hears it, and how the broker keeps it; drawn from the table of services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from shared.services import SERVICES, Keys, hearers, holders
 
 SHARDS = 12
 """Partitions of every topic and shards of every event store; fixed when a deployment is created."""
@@ -25,14 +27,17 @@ class Topic:
     config: Mapping[str, str] = field(default_factory=lambda: _KEPT)
 
 
-def _event_topic(writer: str, *readers: str) -> Topic:
-    return Topic(f"gov.dossier.{writer}.v1", writer, readers)
+def topic_of(service: str) -> str:
+    """The one topic that `service` writes its events to."""
+    return f"gov.dossier.{service}.v1"
 
+
+(_KEY_MAKER,) = holders(Keys.MAKES)
 
 KEYS = Topic(
     "gov.dossier.keys.v1",
-    "intake",
-    ("verification", "payment", "notification"),
+    _KEY_MAKER,
+    holders(Keys.READS),
     public=False,
     config=MappingProxyType({**_KEPT, "cleanup.policy": "compact", "delete.retention.ms": str(100 * 365 * 86_400_000)}),
 )
@@ -43,23 +48,8 @@ that hears the topic for the first time, must hear of it. (The longest time ther
 """
 
 TOPICS: Mapping[str, Topic] = MappingProxyType(
-    {
-        topic.name: topic
-        for topic in (
-            _event_topic("intake", "verification", "payment", "notification", "audit"),
-            _event_topic("verification", "intake", "payment", "notification", "audit"),
-            _event_topic("payment", "intake", "notification", "audit"),
-            _event_topic("notification", "intake", "audit"),
-            _event_topic("audit", "audit"),
-            KEYS,
-        )
-    }
+    {topic.name: topic for topic in (*(Topic(topic_of(name), name, hearers(name)) for name in SERVICES), KEYS)}
 )
-
-
-def topic_of(service: str) -> str:
-    """The one topic that `service` writes its events to."""
-    return f"gov.dossier.{service}.v1"
 
 
 def heard_by(service: str) -> tuple[Topic, ...]:

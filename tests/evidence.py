@@ -16,12 +16,12 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from deploy.local.machine import ROOT
-from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
+from shared.services import SERVICES
 from shared.topics import SHARDS, TOPICS
 from tests.oracle import Charge, Evidence, Kill, Mail, Told
 
-REBUILT = ("intake", "verification", "payment", "notification")
+REBUILT = tuple(name for name, row in SERVICES.items() if not row.keeps_trail)
 VERIFY = "audit verify"
 COMMAND_S = 120.0
 
@@ -42,7 +42,7 @@ def told(headers: Iterable[tuple[str, str]], data: bytes) -> Told:
 
 
 async def read_topics(bootstrap: str) -> list[Told]:
-    """Every record of the five event topics from the beginning to the end, in the order of each partition."""
+    """Every record of the event topics from the beginning to the end, in the order of each partition."""
     partitions = [TopicPartition(topic, shard) for topic in _event_topics() for shard in range(SHARDS)]
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=5000

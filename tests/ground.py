@@ -49,7 +49,7 @@ async def _trust_the_machine(ground: Ground) -> None:
 
 @pytest_asyncio.fixture
 async def fresh_databases(ground: Ground) -> Databases:
-    """The five databases, new, migrated and empty, for one test; half a second."""
+    """The databases, new, migrated and empty, for one test; half a second."""
     return await ground.fresh_databases(f"_t{next(_numbers)}")
 
 

@@ -21,6 +21,7 @@ from deploy.secrets import Secrets
 from shared.command import run_command
 from shared.errors import Misconfigured
 from shared.law.loader import load_catalogue
+from shared.services import SERVICES
 
 FILE = ROOT / "deploy" / "compose.yaml"
 CLUSTER = ROOT / "deploy" / "compose.cluster.yaml"
@@ -100,8 +101,9 @@ def subscribers_servers(ports: Mapping[str, str]) -> str:
 
 def _addresses(cluster: bool) -> Mapping[str, tuple[str, str]]:
     """What is published → the setting of its port, or ports, and what that is if it is not set."""
-    several = {"intake": ("INTAKE_PORTS", "8001-8002"), "payment": ("PAYMENT_PORTS", "8003-8004")}
-    single = {"intake": ("INTAKE_PORT", "8001"), "payment": ("PAYMENT_PORT", "8003")}
+    doors = {name: row.door for name, row in SERVICES.items() if row.door}
+    several = {name: (f"{name.upper()}_PORTS", f"{door}-{door + 1}") for name, door in doors.items()}
+    single = {name: (f"{name.upper()}_PORT", str(door)) for name, door in doors.items()}
     return {**(several if cluster else single), "prometheus": ("PROMETHEUS_PORT", "9090")}
 
 

@@ -1,4 +1,4 @@
-"""`python -m deploy.demo`: everything from nothing, dossiers through five services, audited; `--stay` keeps it up."""
+"""`python -m deploy.demo`: everything from nothing, dossiers through all services, audited; `--stay` keeps it up."""
 
 import argparse
 import asyncio
@@ -26,9 +26,10 @@ from deploy.kafka.acls import SUBSCRIBERS
 from deploy.local.ground import External, wipe
 from deploy.local.machine import LOCAL, ROOT
 from deploy.simulators.process import NotStarted
-from deploy.stack import DOORS, Stack
+from deploy.stack import Stack
 from shared.command import INTERRUPTED, run_command
 from shared.errors import DossierError
+from shared.services import DOORS
 
 AT_ONCE = 64
 NOTICES_S = 120.0

@@ -36,7 +36,7 @@ class Given:
 
 def arguments(typed: Sequence[str]) -> argparse.Namespace:
     """What was typed. Ends the process with 2 and a sentence where nothing could be shown with that."""
-    parser = argparse.ArgumentParser("deploy.demo", description="Dossiers through five services, audited.")
+    parser = argparse.ArgumentParser("deploy.demo", description="Dossiers through all services, audited.")
     add = parser.add_argument
     add("--count", type=_number, help=f"how many applications (default {DEFAULT_COUNT}, or all of --input)")
     add("--input", type=Path, help="applications, one JSON object a line (default: made up)")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from deploy.postgres.names import SERVICES
+from shared.services import SERVICES
 from shared.topics import KEYS, TOPICS, heard_by, topic_of
 
 ADMIN = "admin"

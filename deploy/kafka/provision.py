@@ -16,10 +16,10 @@ from deploy.kafka.acls import ADMIN, SUBSCRIBERS, table
 from deploy.kafka.certificates import BROKER
 from deploy.kafka.principals import ensure_acls, ensure_users
 from deploy.kafka.topics import administrator, ensure_topics
-from deploy.postgres.names import SERVICES
 from shared.errors import Misconfigured
 from shared.runtime.kafka.clients import Broker
 from shared.runtime.service.settings import SERVERS, KafkaSettings, load
+from shared.services import SERVICES
 
 
 class ProvisionSettings(KafkaSettings):

@@ -53,7 +53,7 @@ def _up() -> int:
 
 async def _stay_up() -> None:
     from deploy.local.ground import External, Ground
-    from deploy.postgres.names import SERVICES
+    from shared.services import SERVICES
 
     end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -91,7 +91,7 @@ class Ground:
         return self.secrets.broker(self.bootstrap_servers, self.security, who)
 
     def databases(self, suffix: str = "") -> Databases:
-        """The five databases; another `suffix` names another set on the same server, not made yet."""
+        """The databases; another `suffix` names another set on the same server, not made yet."""
         return Databases(self.admin_url, self.secrets, suffix)
 
     def database_url(self, service: str) -> str:
@@ -99,7 +99,7 @@ class Ground:
         return self.databases().url(service)
 
     async def fresh_databases(self, suffix: str) -> Databases:
-        """Makes another set of the five databases (under a second), empty but for the migrations."""
+        """Makes another set of the databases (under a second), empty but for the migrations."""
         template, databases = self.databases(_TEMPLATE), self.databases(suffix)
         if not self._has_template:
             await provision(template)

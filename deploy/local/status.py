@@ -18,11 +18,11 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from deploy.kafka.acls import ADMIN
-from deploy.postgres.names import SERVICES
 from deploy.postgres.provision import Databases
 from deploy.secrets import Secrets
 from deploy.stack import RECORD
 from shared.runtime.kafka.clients import Broker
+from shared.services import SERVICES
 from shared.topics import KEYS, Topic, heard_by
 
 LATE_S = 60.0

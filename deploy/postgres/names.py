@@ -1,11 +1,10 @@
-"""What the databases, roles and password files of the five services are called."""
+"""What the databases, roles and password files of the services are called."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
-SERVICES = ("intake", "verification", "payment", "notification", "audit")
 AUDITOR = "auditor"
 
 _PLACEHOLDER = re.compile(r"(?<![:\w]):(service|owner|auditor|database)\b")

@@ -1,4 +1,4 @@
-"""Makes roles, databases and tables of the five services on a PostgreSQL server; running it again changes nothing.
+"""Makes roles, databases and tables of the services on a PostgreSQL server; running it again changes nothing.
 
 `python -m deploy.postgres.provision` does it for DATABASE_URL (an administrator's) with passwords from SECRETS_DIR.
 """
@@ -17,10 +17,11 @@ from pathlib import Path
 import asyncpg
 
 from deploy.postgres.migrations import ROOT, migrate, migrations_of
-from deploy.postgres.names import AUDITOR, SERVICES, Names, login, quoted
+from deploy.postgres.names import AUDITOR, Names, login, quoted
 from deploy.secrets import Secrets
 from shared.command import run_command
 from shared.errors import Misconfigured
+from shared.services import SERVICES
 
 _HERE = Path(__file__).parent
 _ONE_AT_A_TIME = 0x646F7373
@@ -31,7 +32,7 @@ _QUIET = {"client_min_messages": "warning"}
 
 @dataclass(frozen=True, slots=True)
 class Databases:
-    """The five databases of one server, and how each role reaches them. `admin_url` names any database of it."""
+    """The databases of one server, and how each role reaches them. `admin_url` names any database of it."""
 
     admin_url: str = field(repr=False)
     secrets: Secrets
@@ -72,7 +73,7 @@ async def provision(databases: Databases, root: Path = ROOT) -> tuple[str, ...]:
 
 
 async def copy(template: Databases, databases: Databases) -> None:
-    """Makes `databases` as `template` is, all five of them: a third of the time of `provision`. Nobody may be connected
+    """Makes `databases` as `template` is, all of them: a third of the time of `provision`. Nobody may be connected
     to the template.
     """
     async with _turn(databases.admin_url) as admin:

@@ -45,7 +45,6 @@ def service() -> Service:
         settings=IntakeSettings,
         desk=_desk(law),
         api=lambda resources: routes(resources, law),
-        makes_keys=True,
         needs_kafka=False,
         hears_within_s=0.2,
     )

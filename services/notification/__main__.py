@@ -31,7 +31,6 @@ def service() -> Service:
         decider=Decider("notification", State(), HEARS, EVOLVES, owed=owed, given_up=given_up),
         settings=NotificationSettings,
         tasks=partial(_tasks, shipped_catalogue()),
-        hears_keys=True,
     )
 
 

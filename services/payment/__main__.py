@@ -35,7 +35,6 @@ def service() -> Service:
         ),
         tasks=lambda resources: kinds(law, resources.keys, _platform(resources)),
         api=lambda resources: routes(resources.door, resources.metrics, _platform(resources)),
-        hears_keys=True,
     )
 
 

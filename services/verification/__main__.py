@@ -36,7 +36,6 @@ def service() -> Service:
         decider=Decider("verification", State(), HEARS, EVOLVES),
         settings=VerificationSettings,
         tasks=_tasks,
-        hears_keys=True,
     )
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.postgres.names import SERVICES
 from deploy.watcher import metrics as watcher
 from shared.runtime.observe.metrics import Metrics
+from shared.services import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules" / "dossier.yml"

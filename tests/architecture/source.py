@@ -9,7 +9,6 @@ from pathlib import Path
 from textwrap import dedent
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("intake", "verification", "payment", "notification", "audit")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -13,8 +13,9 @@ from shared.events import audit, intake, payment, verification
 from shared.events.base import Event, Model
 from shared.events.catalogue import SAID_BY, WRITER
 from shared.runtime.kernel.decider import Command, Outcome
+from shared.services import SERVICES
 from shared.topics import heard_by
-from tests.architecture.source import SERVICES, Module, called, modules, snippet
+from tests.architecture.source import Module, called, modules, snippet
 
 
 def _module(service: str, room: str) -> Any:

@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,10 +18,10 @@ import asyncpg
 from deploy.demo.data import generate, write_lines
 from deploy.local.ground import External
 from deploy.local.machine import LOCAL, ROOT
-from deploy.postgres.names import SERVICES
 from deploy.simulators.process import NAMES
 from deploy.stack import Stack
 from deploy.waiting import until
+from shared.services import SERVICES
 from shared.topics import heard_by
 from tests.bench.meter import MB, Meter, megabytes
 
@@ -166,7 +166,7 @@ class Field:
 
         await until(still, seconds=seconds, what="everything to be in the trail", every=1.0)
 
-    async def in_flight(self, services: Sequence[str] = SERVICES) -> int:
+    async def in_flight(self, services: Iterable[str] = SERVICES) -> int:
         """Messages on their way in or to `services`: committed, not published; published, not heard; tasks to run."""
         rows: dict[str, Any] = {name: await self.reader(name).fetchrow(_OWN) for name in SERVICES}
         total = 0
@@ -230,7 +230,7 @@ def _name(service: str, number: int) -> str:
 @asynccontextmanager
 async def field_of(
     name: str, *, in_process: bool, copies: Mapping[str, int] | None = None, people: int = 1000,
-    services: Sequence[str] = SERVICES,
+    services: Sequence[str] = tuple(SERVICES),
 ) -> AsyncIterator[Field]:  # fmt: skip
     """A new stack under the bench's load, and everything gone at the end. The people of the first
     `people` applications of the first two loads are in the register.

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from deploy.postgres.names import SERVICES
 from deploy.stack import Process
 from deploy.waiting import until
+from shared.services import SERVICES
 from tests.bench.field import Carried, Field, field_of
 
 Values = Mapping[str, float]

@@ -22,7 +22,7 @@ _rigs: list[Rig] = []
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    """Ground, outside systems and five services of our own, never external ones, and players who know the register."""
+    """Ground, outside systems and services of our own, never external ones, and players who know the register."""
     folder: Path = tmp_path_factory.mktemp("chaos")
     data = generate(APPLICATIONS, datetime.now(UTC), seed=7)
     applications = write_lines(folder / "applications.jsonl", data.applications)

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
+from shared.services import SERVICES
 from shared.topics import heard_by
 
 OLDEST_S = 5.0
@@ -27,7 +27,7 @@ _LEADERS = "SELECT DISTINCT instance FROM relay WHERE lease_until > now()"
 
 @dataclass
 class Look:
-    """Looks into the five databases as the auditor does."""
+    """Looks into the databases as the auditor does."""
 
     stack: Stack
 

@@ -5,21 +5,26 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-SERVICES = ("intake", "verification", "payment", "notification", "audit")
-POINTS: Mapping[str, tuple[str, ...]] = {
-    "intake": ("before-commit", "after-commit", "after-publish", "before-acknowledge"),
-    "verification": ("before-commit", "after-commit", "after-publish", "before-acknowledge", "after-effect"),
-    "payment": ("before-commit", "after-commit", "after-publish", "before-acknowledge"),
-    "notification": ("before-commit", "after-commit", "after-publish", "before-acknowledge", "after-effect"),
-    "audit": ("before-commit", "after-commit", "before-acknowledge"),
-}
-"""The crash points that each service passes under load. Audit says nothing while all is well, and payment touches
-nothing outside.
-"""
+from shared.services import SERVICES
+
+EVERY = tuple(SERVICES)
+SPEAK = tuple(name for name, row in SERVICES.items() if not row.keeps_trail)
+"""Those that say something while all is well."""
+TOUCH = ("verification", "notification")
+"""Those whose tasks touch the outside."""
+
+
+def _points(service: str) -> tuple[str, ...]:
+    publishing, touching = ["after-publish"] * (service in SPEAK), ["after-effect"] * (service in TOUCH)
+    return ("before-commit", "after-commit", *publishing, "before-acknowledge", *touching)
+
+
+POINTS: Mapping[str, tuple[str, ...]] = {name: _points(name) for name in SERVICES}
+"""The crash points that each service passes under load."""
 
 LINKS: Mapping[str, tuple[str, ...]] = {
-    "broker": SERVICES,
-    "database": SERVICES,
+    "broker": EVERY,
+    "database": EVERY,
     "register": ("verification",),
     "bank": ("payment",),
     "smtp": ("notification",),
@@ -40,7 +45,7 @@ class Kind:
     ends: str
     weight: float
     seconds: tuple[float, float]
-    whom: tuple[str, ...] = SERVICES
+    whom: tuple[str, ...] = EVERY
     links: tuple[str, ...] = ()
     rounds: tuple[int, int] = (1, 1)
 
@@ -54,7 +59,7 @@ KINDS: Mapping[str, Kind] = {
     "crash": Kind("one replica dies at a named crash point", "started again", 45, (0.0, 1.0), rounds=(1, 4)),
     "term": Kind("SIGTERM to one replica under load; it must drain in time", "started again", 12, (0.0, 1.0)),
     "stop-consumer": Kind("SIGSTOP of one replica beyond its consumer's session", "SIGCONT", 3, (17.0, 20.0)),
-    "stop-leader": Kind("SIGSTOP of the replica that leads the relay", "SIGCONT", 3, (17.0, 20.0), SERVICES[:4]),
+    "stop-leader": Kind("SIGSTOP of the replica that leads the relay", "SIGCONT", 3, (17.0, 20.0), SPEAK),
     # Of intake, which draws running numbers: a commit of the others is one statement, and leaves no place to stop in.
     "stop-in-transaction": Kind("SIGSTOP of a replica inside a transaction", "SIGCONT", 3, (6.0, 17.0), ("intake",)),
     "cut-commit": Kind("connections cut between COMMIT and its answer", "all cut", 20, (0.0, 0.0), rounds=(1, 6)),
@@ -74,9 +79,7 @@ KINDS: Mapping[str, Kind] = {
     "register-down": Kind("the register refuses connections", "started again", 1, (60.0, 120.0), ()),
     "bank-down": Kind("the bank refuses connections", "started again", 1, (60.0, 120.0), ()),
     "restore": Kind("a database as it was 30 s before takes its place", "processes started", 2, (30.0, 30.0)),
-    "lost-tail": Kind(
-        "a topic loses its last records with a dead broker", "started again", 3, (0.0, 1.0), SERVICES[:4]
-    ),
+    "lost-tail": Kind("a topic loses its last records with a dead broker", "started again", 3, (0.0, 1.0), SPEAK),
 }
 
 

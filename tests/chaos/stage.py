@@ -14,8 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 from deploy.local.ground import Ground
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
-from deploy.postgres.names import SERVICES
 from deploy.stack import Process, Stack
+from shared.services import SERVICES
 from tests.chaos.proxy import HOST, Proxy
 
 MB = 1 << 20

@@ -10,6 +10,7 @@ import signal
 import pytest
 
 from deploy.waiting import until
+from shared.services import SERVICES
 from tests.chaos.rig import END_S, Rig
 from tests.chaos.schedule import Fault
 
@@ -23,7 +24,6 @@ CRASHES = [
     pytest.param("audit", "before-acknowledge:3", id="audit dies before it acknowledges"),
     pytest.param("notification", "after-effect:3", id="notification dies after the mail and before its outcome"),
 ]
-SERVICES = ("intake", "verification", "payment", "notification", "audit")
 
 
 @pytest.mark.parametrize(("service", "point"), CRASHES)

@@ -36,9 +36,9 @@ from deploy.demo.asked import BUILD
 from deploy.kafka.acls import SUBSCRIBERS, WATCHER
 from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
-from deploy.postgres.names import SERVICES
 from deploy.secrets import Secrets
 from shared.command import run_command
+from shared.services import SERVICES
 from tests.compose import guide
 from tests.compose.subscriber import events_heard
 

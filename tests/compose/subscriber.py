@@ -2,8 +2,8 @@
 
 from aiokafka.structs import TopicPartition
 
-from deploy.postgres.names import SERVICES
 from shared.runtime.kafka.clients import Broker
+from shared.services import SERVICES
 from shared.topics import SHARDS, topic_of
 
 

@@ -15,10 +15,10 @@ from cryptography import x509
 from deploy.compose.__main__ import BROKERS, CLUSTER, ensure_secrets, subscribers_servers
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS, WATCHER
 from deploy.kafka.certificates import new_authority, new_broker, vouched_for
-from deploy.postgres.names import SERVICES
 from deploy.secrets import AUTHORITY_KEY, NEEDS, Secrets
 from shared.errors import Misconfigured
 from shared.runtime.service.settings import AUTHORITY
+from shared.services import SERVICES
 
 KAFKA = Path(CLUSTER).parent / "kafka"
 

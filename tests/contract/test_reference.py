@@ -12,7 +12,6 @@ from prometheus_client import Counter
 from pydantic_settings import BaseSettings
 
 from deploy.local.machine import ROOT
-from deploy.postgres.names import SERVICES
 from deploy.watcher.settings import WatcherSettings
 from services.audit.settings import AuditSettings
 from services.intake.acts import ACTS
@@ -26,6 +25,7 @@ from shared.events.payment import FeePaid
 from shared.registry import CODES
 from shared.runtime.admin.cli import _parser
 from shared.runtime.observe.metrics import Metrics
+from shared.services import SERVICES
 from shared.topics import TOPICS
 from tests.reference import EVENTS, REFERENCE, chapter, rows
 

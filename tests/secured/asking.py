@@ -16,8 +16,8 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.produce import ProduceRequest
 
 from deploy.kafka.acls import ADMIN, SUBSCRIBERS
-from deploy.postgres.names import SERVICES
 from shared.runtime.kafka.clients import Broker
+from shared.services import SERVICES
 from shared.topics import TOPICS, Topic
 from tests.raw import batch, record
 

@@ -15,7 +15,7 @@ from tests.secured.play import COUNT, NOW, Play
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def play(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Play]:
-    """All five services, each as its own principal, and a downstream system as `subscriber`."""
+    """All services, each as its own principal, and a downstream system as `subscriber`."""
     folder = tmp_path_factory.mktemp("secured")
     data = generate(COUNT, NOW, seed=11)
     register = write_lines(folder / "register.jsonl", data.register)

@@ -12,6 +12,7 @@ from deploy.kafka.principals import ensure_acls, ensure_users, present_acls
 from deploy.kafka.provision import provision
 from deploy.waiting import until
 from shared.runtime.kafka.clients import Broker, Login
+from shared.services import Keys, holders
 from shared.topics import KEYS
 from tests.secured.asking import GROUPS, PRINCIPALS, SUBSCRIBER, client, does, entrance, joins, may, reads, writes
 from tests.secured.play import Play
@@ -29,7 +30,7 @@ async def test_a_principal_may_do_what_it_must_and_no_more(who: str, play: Play)
 
 async def test_only_intake_writes_data_keys_and_only_who_opens_them_reads_them() -> None:
     rows = {(acl.principal, acl.operation) for acl in table() if acl.name == KEYS.name}
-    readers = {(who, Operation.READ) for who in ("intake", "verification", "payment", "notification")}
+    readers = {(who, Operation.READ) for who in holders(Keys.MAKES, Keys.READS)}
     assert rows == {("intake", Operation.WRITE)} | readers
 
 

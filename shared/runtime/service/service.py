@@ -18,6 +18,7 @@ from shared.runtime.observe.metrics import Metrics
 from shared.runtime.service.settings import Settings
 from shared.runtime.store.commit import Desk
 from shared.runtime.tasks.kinds import TaskKind
+from shared.services import SERVICES, Keys
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,6 @@ class Service:
     desk: Desk = field(default_factory=Desk)
     tasks: Callable[[Resources], Mapping[str, TaskKind]] = no_tasks
     api: Callable[[Resources], Sequence[Route]] | None = None
-    makes_keys: bool = False
-    hears_keys: bool = False
     hears_events: bool = True
     needs_kafka: bool = True
     hears_within_s: float = 0.0
@@ -69,3 +68,13 @@ class Service:
     def name(self) -> str:
         """The service's name: its topic, database, role and consumer group."""
         return self.decider.name
+
+    @property
+    def makes_keys(self) -> bool:
+        """Whether it is the one service that makes data keys, by the table of services."""
+        return SERVICES[self.name].keys is Keys.MAKES
+
+    @property
+    def hears_keys(self) -> bool:
+        """Whether it opens sealed data with keys that it hears, by the table of services."""
+        return SERVICES[self.name].keys is Keys.READS

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shared.events.base import Event
 from shared.events.catalogue import BY_TYPE, WRITER
 from shared.events.envelope import Envelope, headers, open_record, read_envelope, rfc3339
+from shared.services import SERVICES
 from shared.topics import SHARDS
 from tests.contract.events.publishing import envelope, published
 from tests.controls import DOSSIER, EVENTS, MESSAGE, dossier_submitted, notice_sent, sealed
@@ -33,7 +34,7 @@ FORMS = {
     "content-type": r"application/json",
     "ce_specversion": r"1\.0",
     "ce_id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-    "ce_source": r"urn:dossier:(intake|verification|payment|notification|audit):([0-9]|1[01])",
+    "ce_source": rf"urn:dossier:({'|'.join(SERVICES)}):([0-9]|1[01])",
     "ce_type": r"vn\.gov\.dossier\.[a-z]+(-[a-z]+)*\.v[1-9][0-9]*",
     "ce_time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
     "ce_subject": rf"dossier/{DOSSIER}",

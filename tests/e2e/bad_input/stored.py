@@ -9,10 +9,10 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
 from deploy.waiting import until
 from shared.runtime.keys.heard import SOURCE as KEYS_SOURCE
+from shared.services import SERVICES
 from shared.topics import KEYS, TOPICS
 
 Counts = Mapping[str, int]

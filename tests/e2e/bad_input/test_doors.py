@@ -8,8 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from deploy.postgres.names import SERVICES
-from deploy.stack import DOORS, Process, Stack
+from deploy.stack import Process, Stack
+from shared.services import DOORS, SERVICES
 from tests.e2e.bad_input.wire import Request, send
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]

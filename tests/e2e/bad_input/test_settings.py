@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
 from shared.errors import Misconfigured
 from shared.runtime.admin.cli import main
 from shared.runtime.service.settings import Settings, load
+from shared.services import SERVICES
 from tests.e2e.bad_input.operators import typed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]

@@ -20,8 +20,8 @@ import pytest_asyncio
 from deploy.local.__main__ import down, wipe
 from deploy.local.machine import ROOT
 from deploy.local.ports import free_port
-from deploy.postgres.names import SERVICES
 from deploy.waiting import until
+from shared.services import SERVICES
 from tests.reference import REFERENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

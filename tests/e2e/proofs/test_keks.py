@@ -12,12 +12,13 @@ import pytest
 
 from deploy.local.machine import ROOT
 from deploy.waiting import until
+from shared.services import Keys, holders
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-HOLD_KEYS = ("verification", "payment", "notification", "intake")
+HOLD_KEYS = (*holders(Keys.READS), *holders(Keys.MAKES))
 """In the order in which they are restarted: who wraps is the last."""
 
 

@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.postgres.names import SERVICES
 from deploy.waiting import until
+from shared.services import SERVICES
 from shared.topics import heard_by
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from deploy.postgres.names import SERVICES
 from deploy.stack import Process
 from deploy.waiting import until
+from shared.services import SERVICES
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play
 

@@ -9,7 +9,8 @@ import asyncpg
 import psutil
 import pytest
 
-from deploy.postgres.names import SERVICES, Names, login
+from deploy.postgres.names import Names, login
+from shared.services import SERVICES
 from tests.e2e.bad_input.wire import Request, half_sent
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play

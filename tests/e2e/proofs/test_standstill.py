@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 
 from deploy.demo.players import without_key
-from deploy.postgres.names import SERVICES
 from deploy.stack import Process
 from deploy.waiting import until
 from shared.runtime.aio.deadline import DOOR_S
 from shared.runtime.process.probes import ANSWER_S
+from shared.services import SERVICES
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play
 from tests.ground import frozen, frozen_database

@@ -8,8 +8,8 @@ import pytest
 
 from deploy.local.machine import ROOT
 from deploy.local.status import record_of
-from deploy.postgres.names import SERVICES
 from deploy.waiting import until
+from shared.services import SERVICES
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.services import SERVICES
 from shared.topics import heard_by, topic_of
 from tests.integration.audit.stage import INSTANCE, Stage, event
 from tests.integration.runtime.membership import led_the_group
@@ -19,7 +20,7 @@ async def test_audit_hears_all_topics_whatever_its_past_self_was_given(
 ) -> None:
     await led_the_group(stage.bootstrap, "audit", INSTANCE, before, gives)
     async with stage.listening():
-        for writer in ("intake", "verification", "payment", "notification", "audit"):
+        for writer in SERVICES:
             await stage.publish(event(1, writer=writer), topic=topic_of(writer))
         await stage.until_stored(len(TOPICS))
     rows = await stage.pool.fetch("SELECT DISTINCT topic FROM records")

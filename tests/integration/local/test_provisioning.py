@@ -6,9 +6,10 @@ import asyncpg
 import pytest
 
 from deploy.local.ground import Ground
-from deploy.postgres.names import SERVICES, login
+from deploy.postgres.names import login
 from deploy.postgres.provision import Databases, provision, scram_verifier
 from shared.errors import Misconfigured
+from shared.services import SERVICES
 
 _OTHERS = [(mine, other) for mine in SERVICES for other in SERVICES if mine != other]
 _FIRST = "CREATE TABLE stamps (id int PRIMARY KEY); GRANT SELECT, INSERT ON stamps TO :service;"
@@ -23,7 +24,7 @@ async def _fetchval(url: str, query: str) -> object:
 
 
 def _project(directory: Path, **files: str) -> Path:
-    folder = directory / "shared" / "runtime" / "migrations"
+    folder = directory / "shared" / "runtime" / "store" / "migrations"
     folder.mkdir(parents=True, exist_ok=True)
     for name, sql in files.items():
         (folder / f"{name}.sql").write_text(sql)

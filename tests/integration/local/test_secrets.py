@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.postgres.names import SERVICES
 from deploy.secrets import CLIENTS, NEEDS, Secrets
 from shared.errors import Misconfigured
+from shared.services import SERVICES
 
 
 def _modes(directory: Path) -> set[str]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from deploy.postgres.names import SERVICES
 from shared.events.catalogue import SAID_BY
 from shared.runtime.observe.metrics import HANDLED, LABELS, Metrics
+from shared.services import SERVICES
 
 
 def test_labels_are_those_of_the_contract() -> None:

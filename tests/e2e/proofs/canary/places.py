@@ -14,9 +14,9 @@ import asyncpg
 from aiokafka.structs import TopicPartition
 
 from deploy.kafka.topics import administrator
-from deploy.postgres.names import SERVICES
 from deploy.stack import Stack
 from shared.runtime.kafka.clients import Broker
+from shared.services import SERVICES
 from tests.e2e.proofs.play import Play
 
 Place = tuple[str, bytes]
