@@ -1,4 +1,4 @@
-"""Five services are five processes, each behind its own database and role, and none holds another up."""
+"""Each service is a process of its own, and none holds another up."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -9,22 +9,12 @@ import asyncpg
 import psutil
 import pytest
 
-from deploy.postgres.names import Names, login
 from shared.services import SERVICES
 from tests.e2e.bad_input.wire import Request, half_sent
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-OTHERS = [(role, other) for role in SERVICES for other in SERVICES if role != other]
-CHANGES = ("UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table}")
-KEPT = [(service, "events", "type") for service in SERVICES] + [
-    ("audit", "records", "topic"),
-    ("audit", "trail", "type"),
-    ("audit", "discrepancies", "kind"),
-    ("audit", "settled_discrepancies", "reason"),
-]
 
 
 @asynccontextmanager
@@ -41,35 +31,6 @@ async def test_every_service_is_a_process_of_its_own(play: Play) -> None:
     assert set(commands) == set(SERVICES)
     assert len({each.pid for each in play.stack.processes}) == len(SERVICES)
     assert all(f"services.{service}" in command for service, command in commands.items())
-
-
-@pytest.mark.parametrize(("role", "other"), OTHERS)
-async def test_a_role_may_not_enter_another_services_database(play: Play, role: str, other: str) -> None:
-    databases = play.stack.ground.databases()
-    url = login(databases.url(role), database=Names(other).database, user=Names(role).service,
-                password=databases.secrets.read(f"{role}_db_password"))  # fmt: skip
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
-        async with connected(url):
-            pass
-
-
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize(("service", "table", "column"), KEPT)
-async def test_a_role_may_not_change_what_was_said(
-    play: Play, service: str, table: str, column: str, change: str
-) -> None:
-    async with connected(play.stack.ground.databases().url(service)) as connection:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match=f"permission denied for table {table}"):
-            await connection.execute(change.format(table=table, column=column))
-
-
-@pytest.mark.parametrize("service", SERVICES)
-async def test_the_owner_of_a_services_tables_cannot_log_in(play: Play, service: str) -> None:
-    databases = play.stack.ground.databases()
-    url = login(databases.admin_url, database=Names(service).database, user=Names(service).owner, password="any")
-    with pytest.raises((asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)):
-        async with connected(url):
-            pass
 
 
 async def test_killing_one_service_leaves_the_others_alive_and_loses_nothing(play: Play) -> None:
