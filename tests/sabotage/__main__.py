@@ -97,7 +97,7 @@ def _run(cuts: Sequence[Cut], tests: Sequence[str]) -> Ran:
         tree = copy_tree(scratch / "tree")
         for cut in cuts:
             make(cut, tree)
-        return _pytest(tree, scratch, tests)
+        return run_pytest(tree, scratch, tests)
 
 
 def copy_tree(target: Path) -> Path:
@@ -119,15 +119,19 @@ def _files() -> Iterator[str]:
 
 
 def make(cut: Cut, tree: Path) -> None:
-    """Make one cut in `tree`. Raises Mislaid unless its old text is there exactly once."""
+    """Make one cut in `tree`; one without an old text makes a new file. Raises Mislaid unless its old text is there
+    exactly once.
+    """
     file = tree / cut.file
+    file.parent.mkdir(parents=True, exist_ok=True)
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     if text.count(cut.old) != 1:
         raise Mislaid(f"{cut.file}: found {text.count(cut.old)} times, not once:\n{cut.old}")
     file.write_text(text.replace(cut.old, cut.new), encoding="utf-8")
 
 
-def _pytest(tree: Path, scratch: Path, tests: Sequence[str]) -> Ran:
+def run_pytest(tree: Path, scratch: Path, tests: Sequence[str]) -> Ran:
+    """Run pytest with these words in a copy of the tree; what it leaves lies in `scratch`."""
     report = scratch / "report.xml"
     command = [str(tree / ".venv/bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header"]
     own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
