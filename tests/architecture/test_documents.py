@@ -7,10 +7,11 @@ from pathlib import PurePosixPath
 import pytest
 
 from shared.runtime.kernel import decider, message, work
+from shared.services import SERVICES
 from tests.architecture.source import ROOT, tracked
 from tests.architecture.test_packages import PACKAGES
 from tests.floors import _FLOORS
-from tests.reference import chapter, rows
+from tests.reference import README, chapter, rows
 
 README_LINES = 150
 MACHINE = ROOT / "shared" / "runtime" / "README.md"
@@ -57,7 +58,12 @@ def test_a_link_that_leads_nowhere_is_found(text: str) -> None:
 
 
 def test_the_front_page_is_read_in_three_minutes() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= README_LINES
+
+
+def test_the_front_page_has_every_service() -> None:
+    told = [row[0] for row in rows(README.read_text(encoding="utf-8")) if "](services/" in row[0]]
+    assert told == [f"[{name}](services/{name}/README.md)" for name in SERVICES]
 
 
 def test_the_page_of_the_machine_has_each_of_its_packages_from_the_top_down() -> None:
