@@ -13,83 +13,37 @@ import pytest
 from starlette.applications import Starlette
 
 from services.intake import rules as rooms
-from services.intake.acts import ACTS, FILER, UNIT, Act, possible
+from services.intake.acts import ACTS, FILER, Act, possible
 from services.intake.api import routes
 from services.intake.commands import PERSONAL, ActCommand
-from services.intake.rules import HEARS, IntakeRule, rules
+from services.intake.rules import HEARS, rules
 from services.intake.state import EVOLVES, State, _acted
 from shared.errors import Refused
-from shared.events.base import Actor, Event, Instant, Model
+from shared.events.base import Actor, Event, Model
 from shared.events.intake import DossierSubmitted
-from shared.law.catalogue import Catalogue
 from shared.lifecycle import LIFECYCLE, Status
 from shared.registry import CODES
 from shared.runtime.http.door import Body as Sent
 from shared.runtime.http.door import Client, Clients, parse
 from shared.runtime.http.observed import observed
 from shared.runtime.http.openapi import document
-from shared.runtime.kernel.decider import Decider, Decision, Message
+from shared.runtime.kernel.decider import Decider
 from shared.runtime.keys.sealing import Kek, Keks
 from shared.runtime.observe.metrics import Metrics
-from shared.wording import Text
 from tests.asgi import ask
 from tests.controls import AT, DOSSIER, applicant, citizen, officer, sealed
 from tests.deciders import INTAKE, LAW
 from tests.given import given
+from tests.made_up import DESK, VISIT, WITH, VisitAgreed, visit
 from tests.unit.intake.stages import ACCEPTED, IN_PROCESS, STAGES
 
-# A made-up act: its event, its command with its body, its rule, its row
-
-
-class VisitAgreed(Event):
-    """The applicant and the unit have agreed on a visit."""
-
-    TYPE = "vn.gov.dossier.visit-agreed.v1"
-    at: Instant
-    where: Literal["counter", "home"]
-    by: Actor
-
-
-class VisitBody(Model):
-    """Where."""
-
-    where: Literal["counter", "home"]
-
-
-class AgreeVisit(VisitBody, ActCommand):
-    """Agree on a visit."""
-
-
-def on_visit(law: Catalogue, state: State, asked: Message[AgreeVisit]) -> Decision:
-    """The visit is at once; nobody visits the synthetic unit at home."""
-    if asked.body.where == "home" and state.intake.code == "":
-        raise Refused("DOS-INT-013")
-    return Decision((VisitAgreed(at=asked.at, where=asked.body.where, by=asked.body.by),))
-
-
-VISIT = Act(
-    "visit", UNIT, AgreeVisit, VisitBody, VisitAgreed,
-    Text("Hẹn gặp", "Agree on a visit"),
-    Text("Hẹn gặp người nộp.", "Agrees with the applicant on a visit."),
-    Text("Đã hẹn gặp", "Visit agreed"),
-    {"where": "counter"}, ("DOS-INT-013",), statuses=frozenset({Status.ACCEPTED, Status.IN_PROCESS}),
-)  # fmt: skip
-WITH = (*ACTS, VISIT)
 NAME = attrgetter("name")
-OWN: Mapping[type[Model], IntakeRule] = {**HEARS, AgreeVisit: on_visit}
-DESK = Decider("intake", State(), rules(LAW, WITH, OWN), {**EVOLVES, VisitAgreed: _acted})
-
 CLIENTS = Clients(
     [
         Client(name="citizen-app", role="citizen", token="c" * 32),
         Client(name="officer-h26-33-04", role="officer", unit="H26.33.04", token="o" * 32),
     ]
 )
-
-
-def visit(**changes: Any) -> AgreeVisit:
-    """Agree on one at the counter."""
-    return AgreeVisit(**{"where": "counter", "by": officer(), **changes})
 
 
 def door(acts: tuple[Act, ...]) -> Starlette:
@@ -105,7 +59,7 @@ def door(acts: tuple[Act, ...]) -> Starlette:
 
 
 def test_the_made_up_act_is_done_and_remembered() -> None:
-    after = given(DESK, ACCEPTED).when(visit()).then(VisitAgreed(at=AT, where="counter", by=officer()))
+    after = given(DESK, ACCEPTED).when(visit()).then(VisitAgreed(at=AT, where="counter", note=None, by=officer()))
     assert after.state.intake.steps[-1].event == "vn.gov.dossier.visit-agreed.v1"
     assert after.state.intake.status is Status.ACCEPTED
 
@@ -164,15 +118,20 @@ def test_it_is_told_in_the_reference_with_its_body_its_words_and_its_refusals() 
 
 
 def test_an_act_without_a_rule_says_what_its_command_says() -> None:
+    class PraiseBody(Model):
+        where: Literal["counter", "home"]
+
     class Praised(Event):
         TYPE = "vn.gov.dossier.praised.v1"
         where: Literal["counter", "home"]
         by: Actor
 
-    class Praise(VisitBody, ActCommand):
+    class Praise(PraiseBody, ActCommand):
         """Praise."""
 
-    row = replace(VISIT, name="praise", who=FILER, command=Praise, event=Praised, statuses=frozenset(Status))
+    row = replace(
+        VISIT, name="praise", who=FILER, command=Praise, body=PraiseBody, event=Praised, statuses=frozenset(Status)
+    )
     desk = Decider("intake", State(), rules(LAW, (*ACTS, row)), {**EVOLVES, Praised: _acted})
     praised = given(desk, IN_PROCESS).when(Praise(where="home", by=citizen()))
     praised.then(Praised(where="home", by=citizen()))
