@@ -1,7 +1,6 @@
 """What the table of services says of one is what its rooms do: no more is granted, made or published for it."""
 
 import ast
-import importlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,22 +10,16 @@ from deploy.secrets import NEEDS
 from shared.events.base import Event
 from shared.events.catalogue import SAID_BY, WRITER
 from shared.runtime.kernel.decider import Decider
-from shared.runtime.service.service import Service
 from shared.runtime.service.settings import DoorSettings
 from shared.services import SERVICES, Keys, ServiceRow
 from tests.architecture.source import Module, modules, snippet
+from tests.deciders import composed
 
 OPERATORS = frozenset({"auditor_db_password"})
 """Read by commands that an operator types, not by a process."""
 
 HEARD_FOR_LATER = {"notification": {"verification"}}
 """What is heard without a rule yet: of what verification says no mail is sent so far."""
-
-
-def composed(name: str) -> Service:
-    """A service as its composition root makes it."""
-    made: Service = importlib.import_module(f"services.{name}.__main__").service()
-    return made
 
 
 def used(decider: Decider[Any]) -> set[str]:

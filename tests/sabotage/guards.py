@@ -185,6 +185,12 @@ GUARDS = (
         "tests/secured/test_permissions.py::test_a_principal_may_do_what_it_must_and_no_more[verification]",
     ),
     Guard(
+        "a role may enter its own database only",
+        (Cut("deploy/postgres/connect.sql", "REVOKE ALL ON DATABASE :database FROM PUBLIC;", ""),),
+        "tests/secured/test_databases.py"
+        "::test_a_service_enters_its_own_database_and_no_other_and_no_other_enters_its_own[payment]",
+    ),
+    Guard(
         "the database's offset is sought, whatever Kafka holds",
         (Cut(_CONSUMER, "        await self.seek_wait(targets)\n", ""),),
         f"{_OFFSETS}::test_a_consumer_begins_where_the_database_says_whatever_kafka_holds[behind]",

@@ -13,10 +13,9 @@ from services.payment import tasks as payments
 from services.verification import tasks as verifications
 from shared.runtime.kernel.decider import as_stored
 from tests.controls import EVENTS
-from tests.deciders import INTAKE, NOTIFICATION, PAYMENT, VERIFICATION
+from tests.deciders import DECIDERS
 from tests.given import as_message
 
-DECIDERS = (INTAKE, VERIFICATION, PAYMENT, NOTIFICATION)
 NOBODY: Any = SimpleNamespace(send=print, tell_desk=print)
 """Stands for what a task's function needs, which nobody calls here."""
 KINDS = (
@@ -24,7 +23,7 @@ KINDS = (
     verifications.kinds(NOBODY, NOBODY),
 )  # fmt: skip
 PAYLOADS = dict.fromkeys(kind.payload for kinds in KINDS for kind in kinds.values())
-STORED: tuple[type[BaseModel], ...] = (*(type(one.empty) for one in DECIDERS), *PAYLOADS)
+STORED: tuple[type[BaseModel], ...] = (*(type(one.empty) for one in DECIDERS.values()), *PAYLOADS)
 
 
 @pytest.mark.parametrize("stored", STORED, ids=lambda one: f"{one.__module__}.{one.__name__}")
@@ -38,7 +37,7 @@ def test_what_may_be_null_is_null_where_nothing_is_said(stored: type[BaseModel])
     assert wrong == []
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: one.name)
+@pytest.mark.parametrize("decider", DECIDERS.values(), ids=lambda one: one.name)
 def test_a_state_of_everything_that_is_said_is_read_again_as_the_same(decider: Any) -> None:
     state = decider.empty
     for event in EVENTS:

@@ -12,12 +12,11 @@ from shared.events.base import Event, Model
 from shared.events.catalogue import BY_TYPE, WRITER
 from shared.runtime.kernel.decider import Decider, Message
 from shared.topics import heard_by
-from tests import controls
+from tests import controls, deciders
 from tests.controls import AT, DOSSIER, EVENTS
-from tests.deciders import INTAKE, NOTIFICATION, PAYMENT, VERIFICATION
 from tests.given import as_message
 
-DECIDERS = pytest.mark.parametrize("decider", [INTAKE, VERIFICATION, PAYMENT, NOTIFICATION], ids=lambda one: one.name)
+DECIDERS = pytest.mark.parametrize("decider", deciders.DECIDERS.values(), ids=lambda one: one.name)
 
 ASKED: Sequence[Model] = (
     controls.submit_dossier(),

@@ -16,10 +16,9 @@ from services.intake.timeline import timeline
 from shared.events.base import Event
 from shared.runtime.kernel.decider import as_stored
 from tests import controls
-from tests.deciders import INTAKE, LAW, NOTIFICATION, PAYMENT, VERIFICATION
+from tests.deciders import DECIDERS, INTAKE, LAW
 from tests.given import Situation, as_message
 
-DECIDERS = {one.name: one for one in (INTAKE, PAYMENT, NOTIFICATION, VERIFICATION)}
 FOLDER = Path(__file__).parents[2] / "data/states"
 STORED: dict[str, dict[str, Any]] = json.loads((FOLDER / "first.json").read_text(encoding="utf-8"))
 STATES = [(service, stage) for service, states in STORED.items() for stage in states]

@@ -18,12 +18,11 @@ from shared.events.base import Event, UnknownWord
 from shared.runtime.kernel.decider import Decider, as_stored
 from tests import controls
 from tests.controls import EVENTS
-from tests.deciders import INTAKE, LAW, NOTIFICATION, PAYMENT, VERIFICATION
+from tests.deciders import DECIDERS, INTAKE, LAW, NOTIFICATION
 from tests.given import as_message
 from tests.tomorrow import said_tomorrow
 from tests.unit.runtime.test_deciders import ASKED
 
-DECIDERS = [INTAKE, VERIFICATION, PAYMENT, NOTIFICATION]
 CLAIMED = controls.fee_assessed(claim_unmet="not-less")
 TOMORROW = [
     pytest.param(heard, id=f"{type(event).__name__}{place}")
@@ -63,7 +62,7 @@ def _shown(state: Any) -> None:
                     assert subject(owed, recipient) + text(LAW, owed, recipient, "An") + spoken(LAW, owed, recipient)
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: one.name)
+@pytest.mark.parametrize("decider", DECIDERS.values(), ids=lambda one: one.name)
 @pytest.mark.parametrize("heard", TOMORROW)
 def test_the_service_goes_on_when_the_word_comes_in_the_midst_of_the_story(decider: Decider[Any], heard: Event) -> None:
     story = [heard if type(event) is type(heard) else event for event in EVENTS]
@@ -71,7 +70,7 @@ def test_the_service_goes_on_when_the_word_comes_in_the_midst_of_the_story(decid
         _goes_on(decider, [event for event in events if type(event) in {*decider.folds, *decider.rules}])
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: one.name)
+@pytest.mark.parametrize("decider", DECIDERS.values(), ids=lambda one: one.name)
 @settings(max_examples=60, deadline=None)
 @given(events=st.lists(st.sampled_from([*(one.values[0] for one in TOMORROW), *EVENTS]), max_size=12))
 def test_the_service_goes_on_whatever_words_come_in_whatever_order(decider: Decider[Any], events: list[Event]) -> None:
