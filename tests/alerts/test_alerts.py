@@ -40,6 +40,7 @@ _BANK = 'dossier_bank_reports_total{service="payment",outcome="%s"}'
 _SAID = 'dossier_events_recorded_total{service="%s",event_type="vn.gov.dossier.%s.v1"}'
 _MAILS = 'dossier_mails_total{service="notification", outcome="%s", reason="%s"}'
 _DUE = 'dossier_tasks_oldest_timestamp_seconds{service="%s",instance="%s",task="%s"}'
+_JOB = 'dossier_job_%s_seconds{service="intake",task="sweep",instance="%s"}'
 _REFUSED = 'dossier_keys_refused_total{service="payment",instance="%d",reason="replaced"}'
 _NEEDS = 'dossier_task_dependency{service="verification",instance="%s",task="look-up",dependency="register"}'
 _CIRCUIT = 'dossier_circuit_state{service="verification",instance="%s",dependency="register"}'
@@ -158,6 +159,24 @@ CASES: Mapping[str, Case] = {
         600,
         {'dossier_audit_discrepancies_open{service="audit"}': "0 1x300 stale _ 1x297"},
         {'dossier_audit_discrepancies_open{service="audit"}': "1x500 0x99", "dossier_audit_discrepancies": "1x600"},
+    ),
+    "DossierJobLate": Case(
+        130,
+        {_JOB % ("due_timestamp", "a"): "3600x130", _JOB % ("patience", "a"): "3600x130"},
+        # A run that ended in time; a replica that has not heard of it yet; and a job that may take longer.
+        {
+            _JOB % ("due_timestamp", "a"): "3600x119 90000x11",
+            _JOB % ("due_timestamp", "b"): "3600x120 90000x10",
+            _JOB % ("patience", "a"): "3600x130",
+            _JOB % ("patience", "b"): "3600x130",
+            'dossier_job_due_timestamp_seconds{service="audit",task="seal"}': "3600x130",
+            'dossier_job_patience_seconds{service="audit",task="seal"}': "7200x130",
+        },
+    ),
+    "DossierJobFailing": Case(
+        4,
+        {'dossier_job_failures{service="intake",task="sweep"}': "2 3 3 4 4"},
+        {'dossier_job_failures{service="intake",task="sweep"}': "2 2 3 0 2"},
     ),
     "DossierKeysLate": Case(
         2,

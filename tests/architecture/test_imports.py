@@ -22,7 +22,8 @@ PURE_PACKAGES = {
     "aiokafka.partitioner.murmur2",
 }
 PURE_SHARED = {"shared.cleaning", "shared.events", "shared.law", "shared.errors", "shared.ids", "shared.lifecycle",
-               "shared.topics", "shared.forms", "shared.registry", "shared.services", "shared.wording"}  # fmt: skip
+               "shared.topics", "shared.forms", "shared.registry", "shared.schedule", "shared.services",
+               "shared.wording"}  # fmt: skip
 KERNEL = "shared.runtime.kernel"
 
 PURE_FILES = {
@@ -33,6 +34,7 @@ PURE_FILES = {
     "shared/topics.py",
     "shared/forms.py",
     "shared/registry.py",
+    "shared/schedule.py",
     "shared/services.py",
     "shared/wording.py",
 }

@@ -153,6 +153,8 @@ def _start(runtime: Runtime, health: Health, listeners: Mapping[str, _Listener])
         "pulse": health.pulse,
         **runtime.service.also(runtime.resources),
     }
+    if runtime.jobs.table:
+        loops["jobs"] = runtime.jobs.run
     if runtime.key_listener is not None:
         loops["keys"] = runtime.key_listener.run
     if runtime.service.hears_events:

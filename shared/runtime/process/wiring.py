@@ -33,6 +33,7 @@ from shared.runtime.service.service import Resources, Service
 from shared.runtime.service.settings import OperatorSettings, Settings
 from shared.runtime.store import sql
 from shared.runtime.store.lost import LOST_CONNECTION
+from shared.runtime.tasks.jobs import Jobs
 from shared.runtime.tasks.queue import Worker
 from shared.topics import KEYS, heard_by, topic_of
 
@@ -77,6 +78,7 @@ class Runtime:
     resources: Resources
     worker: Worker
     listener: Listener
+    jobs: Jobs
     key_listener: KeyListener | None = None
     consumer: "KafkaConsumer | None" = None
     loops: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
@@ -200,8 +202,9 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     resources = Resources(
         settings, pool, keys, door, metrics, lost=guard.lost, readable=guard.readable, kept=engine.kept
     )
+    jobs = Jobs(service.jobs(resources), pool, metrics, partial(guard.seen, ()))
     worker = Worker(
-        service.tasks(resources), pool, batcher, metrics,
+        jobs.kinds(service.tasks(resources)), pool, batcher, metrics,
         settings.task_room, settings.task_lease_s, settings.instance,
         whole=partial(guard.seen, ()),
     )  # fmt: skip
@@ -211,7 +214,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     key_listener = KeyListener(service.name, pool, broker, judge, keys.arrived)
     return Runtime(
         service, settings, pool, metrics, broker, watch, guard, group, engine, relay, batcher,
-        resources, worker, listener, key_listener if service.hears_keys else None,
+        resources, worker, listener, jobs, key_listener if service.hears_keys else None,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from shared.runtime.keys.keyring import KeyRing
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.service.settings import Settings
 from shared.runtime.store.commit import Desk
+from shared.runtime.tasks.jobs import Job
 from shared.runtime.tasks.kinds import TaskKind
 from shared.services import SERVICES, Keys
 
@@ -46,9 +47,14 @@ def no_tasks(resources: Resources) -> Mapping[str, TaskKind]:
     return {}
 
 
+def no_jobs(resources: Resources) -> Sequence[Job]:
+    """For a service that does nothing at times of its own."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Service:
-    """One service. `tasks` and `api` get the running process's resources; `also` are further loops to supervise.
+    """One service. `tasks`, `jobs` and `api` get the running process's resources; `also` are more loops to supervise.
 
     One that takes in work by another way than Kafka does not need it to be ready (`needs_kafka`). What one hears that
     acts on nothing of it may wait up to `hears_within_s` seconds for more, so that a dossier is written once for all.
@@ -58,6 +64,7 @@ class Service:
     settings: type[Settings]
     desk: Desk = field(default_factory=Desk)
     tasks: Callable[[Resources], Mapping[str, TaskKind]] = no_tasks
+    jobs: Callable[[Resources], Sequence[Job]] = no_jobs
     api: Callable[[Resources], Sequence[Route]] | None = None
     hears_events: bool = True
     needs_kafka: bool = True

@@ -15,19 +15,23 @@ from shared.runtime.kernel.decider import Message, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed task as its function sees it. `payload` is the model that the rule put in."""
+    """A claimed task as its function sees it. `payload` is the model that the rule put in; `claim`, the right to end
+    it, is for a function that does so itself.
+    """
 
     id: UUID
     dossier_id: UUID
     payload: Any
     attempts: int
     enqueued_at: datetime
+    claim: UUID | None = None
 
 
 Row: TypeAlias = "asyncpg.Record | Mapping[str, Any]"
 """A claimed task as the database, or whoever enqueued it, tells it."""
 
-Work = Callable[[Attempt], Awaitable[Outcome]]
+Work = Callable[[Attempt], Awaitable[Outcome | None]]
+"""Returns what the task came to; None if it has ended the task itself, or the task is no longer its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,7 +230,9 @@ class Worker:
             await self._end(row, Item(message=message, claim=claim, dossier_id=row["dossier_id"]))
 
     async def _come_to(self, kind: TaskKind, row: Row, claim: Claim) -> Outcome | None:
-        """What the task comes to; None if the claim of a slow one holds no more. Raises what its function raises."""
+        """What the task comes to; None if it is ended, or the claim of a slow one holds no more. Raises what its
+        function raises.
+        """
         try:
             return None if kind.slow and not await self._held(kind, claim) else await self._work(kind, row)
         finally:
@@ -247,10 +249,10 @@ class Worker:
         """Whether the claim still stands, and is now as long as the task may take."""
         return await claims.lengthen(self.pool, claim, kind.timeout_s + MARGIN_S)
 
-    async def _work(self, kind: TaskKind, row: Row) -> Outcome:
+    async def _work(self, kind: TaskKind, row: Row) -> Outcome | None:
         attempt = Attempt(
             row["id"], row["dossier_id"], kind.payload.model_validate_json(row["payload"]),
-            row["attempts"], row["enqueued_at"],
+            row["attempts"], row["enqueued_at"], row["claim"],
         )  # fmt: skip
         async with asyncio.timeout(kind.timeout_s):
             outcome = await kind.run(attempt)
