@@ -131,6 +131,13 @@ class Calendar:
             yield from (session for session in self.sessions(day) if session.closes > at)
             day += _DAY
 
+    def sessions_before(self, at: datetime) -> Iterator[Session]:
+        """The sittings that have begun before the aware instant `at`, the last one first, as far as the known years."""
+        day = vietnam_date(at)
+        while True:
+            yield from (session for session in reversed(self.sessions(day)) if session.opens < at)
+            day -= _DAY
+
     def next_opening(self, at: datetime) -> datetime:
         """`at` itself while the agency is open, otherwise the next instant at which it opens (C2)."""
         session = next(self.sessions_from(at))

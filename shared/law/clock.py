@@ -54,6 +54,20 @@ def add_working_time(calendar: Calendar, start: datetime, span: timedelta) -> da
     raise AssertionError("sessions never end")
 
 
+def take_working_time(calendar: Calendar, end: datetime, span: timedelta) -> datetime:
+    """The last instant from which `span` (more than none) of open time is left until `end`: where it is added
+    (`add_working_time`), the same sitting time ends.
+    """
+    if span <= timedelta(0):
+        raise ValueError("a span of working time that is taken is more than none")
+    for session in calendar.sessions_before(end):
+        stop = min(vietnam_time(end), session.closes)
+        if span <= stop - session.opens:
+            return stop - span
+        span -= stop - session.opens
+    raise AssertionError("sessions never end")
+
+
 def working_time_between(calendar: Calendar, start: datetime, end: datetime) -> timedelta:
     """The open time from `start` to `end`, negative if `end` comes first; the inverse of `add_working_time`."""
     if end < start:

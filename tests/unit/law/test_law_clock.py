@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.law.calendar import AFTERNOON, ALWAYS, LAST_YEAR, MORNING, VIETNAM, Calendar, vietnam_date
 from shared.law.clock import (
+    WORKING_DAY,
     Duration,
     DurationUnit,
     Verdict,
@@ -16,6 +17,7 @@ from shared.law.clock import (
     add_working_hours,
     add_working_time,
     due_at,
+    take_working_time,
     verdict,
     working_time_between,
 )
@@ -289,6 +291,37 @@ def test_the_working_time_between_a_start_and_its_end_is_what_was_added(
     end = add_working_time(calendar, start, span)
     assert working_time_between(calendar, start, end) == span
     assert working_time_between(calendar, end, start) == -span
+
+
+@settings(deadline=None)
+@given(CALENDARS, INSTANTS, st.timedeltas(timedelta(microseconds=1), timedelta(hours=400)))
+def test_taking_working_time_is_the_inverse_of_adding_it(calendar: Calendar, end: datetime, span: timedelta) -> None:
+    start = take_working_time(calendar, end, span)
+    assert start < end
+    assert working_time_between(calendar, start, end) == span
+    assert is_open(calendar, start), "the last such instant is not outside of a session"
+    assert add_working_time(calendar, start, span) <= end
+
+
+@pytest.mark.parametrize(
+    ("end", "start"),
+    [
+        ("2026-09-25 08:30", "2026-09-24 08:30"),
+        ("2026-09-24 11:30", "2026-09-23 13:30"),
+        ("2026-11-25 07:30", "2026-11-23 07:30"),  # over Culture Day
+        ("2026-02-23 09:00", "2026-02-13 09:00"),  # over Tết
+        ("2026-08-22 17:00", "2026-08-22 07:00"),  # a Saturday that is worked
+        ("2026-09-27 12:00", "2026-09-25 07:00"),  # a Sunday
+    ],
+)
+def test_one_working_day_before(end: str, start: str) -> None:
+    assert take_working_time(ORDINARY, at(end), WORKING_DAY) == at(start)
+
+
+def test_no_time_at_all_is_not_taken() -> None:
+    for span in (timedelta(0), -WORKING_DAY):
+        with pytest.raises(ValueError, match="more than none"):
+            take_working_time(ORDINARY, at("2026-09-25 08:30"), span)
 
 
 @given(CALENDARS, INSTANTS)
