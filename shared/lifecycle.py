@@ -44,6 +44,9 @@ LABELS: Mapping[Status, Text] = MappingProxyType(
 )
 """Status → its name in both languages."""
 
+LAPSED = Text("Quá hạn bổ sung giấy tờ", "Supplement not received in time")
+"""What status 1 is called once a supplement has lapsed, until an officer decides: the portal has no code for it."""
+
 LIFECYCLE: Mapping[tuple[Status | None, type[Event]], Status] = MappingProxyType(
     {
         (None, said.DossierSubmitted): Status.REGISTERED,
@@ -52,7 +55,9 @@ LIFECYCLE: Mapping[tuple[Status | None, type[Event]], Status] = MappingProxyType
         (Status.REGISTERED, said.DossierAccepted): Status.ACCEPTED,
         (Status.REGISTERED, said.DossierRefused): Status.NOT_ACCEPTED,
         (Status.SUPPLEMENT_REQUESTED, said.ApplicantCorrected): Status.SUPPLEMENT_REQUESTED,
+        (Status.SUPPLEMENT_REQUESTED, said.SupplementReminderDue): Status.SUPPLEMENT_REQUESTED,
         (Status.SUPPLEMENT_REQUESTED, said.SupplementReceived): Status.REGISTERED,
+        (Status.SUPPLEMENT_REQUESTED, said.SupplementLapsed): Status.REGISTERED,
         (Status.ACCEPTED, said.ProcessingStarted): Status.IN_PROCESS,
         (Status.IN_PROCESS, said.ResultIssued): Status.PROCESSED,
         (Status.PROCESSED, said.ResultReturned): Status.RETURNED,

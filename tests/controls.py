@@ -138,6 +138,24 @@ def supplement_requested(*papers: str, **changes: Any) -> filed.SupplementReques
     return _made(filed.SupplementRequested, fields, changes)
 
 
+REQUESTED = UUID("7b0e3c52-6d1f-5a48-8c97-3e2a9d4b1f06")
+"""The event that asked for a supplement."""
+
+
+def supplement_reminder_due(**changes: Any) -> filed.SupplementReminderDue:
+    """One working day is left."""
+    by = Actor(role="system", name="C7", duty="supplement-reminder")
+    fields = {"request": REQUESTED, "respond_by": AT + timedelta(days=9), "by": by}
+    return _made(filed.SupplementReminderDue, fields, changes)
+
+
+def supplement_lapsed(**changes: Any) -> filed.SupplementLapsed:
+    """Nothing has come."""
+    by = Actor(role="system", name="C7", duty="supplement-deadline")
+    fields = {"request": REQUESTED, "respond_by": AT + timedelta(days=9), "late_s": 0, "by": by}
+    return _made(filed.SupplementLapsed, fields, changes)
+
+
 def supplement_received(*papers: str, **changes: Any) -> filed.SupplementReceived:
     """The papers named (the residence papers if none is) have come."""
     came = tuple(paper(code) for code in papers or ("residence-papers",))
@@ -557,6 +575,8 @@ EVENTS: tuple[Event, ...] = (
     dossier_submitted(papers=(paper(),), missing_papers=("residence-papers",), waiver_claim=waiver_claim()),
     applicant_corrected(),
     supplement_requested(correct_applicant=True, fields=("full_name", "date_of_birth")),
+    supplement_reminder_due(),
+    supplement_lapsed(late_s=90),
     supplement_received(),
     dossier_accepted(),
     dossier_refused(),

@@ -10,10 +10,11 @@ from services.notification.rules import SendMail, now
 from services.notification.state import Owed
 from services.notification.texts import subject, text
 from shared.events.base import Event
-from shared.events.intake import DossierSubmitted
+from shared.events.intake import DossierSubmitted, SupplementLapsed, SupplementReminderDue
 from shared.law.entries import Locale
 from tests.controls import (
     MESSAGE,
+    REQUESTED,
     dossier_accepted,
     dossier_refused,
     dossier_submitted,
@@ -23,6 +24,8 @@ from tests.controls import (
     fee_paid,
     fee_reduced,
     fee_waived,
+    message,
+    notice_sent,
     paper,
     payment_failed,
     payment_requested,
@@ -30,7 +33,9 @@ from tests.controls import (
     recipient,
     result_issued,
     result_returned,
+    supplement_lapsed,
     supplement_received,
+    supplement_reminder_due,
     supplement_requested,
 )
 from tests.deciders import LAW, NOTIFICATION
@@ -51,6 +56,16 @@ def owed(event: Event, *before: Event) -> Owed:
     return found[0]
 
 
+def _of_a_request(event: SupplementReminderDue | SupplementLapsed) -> Owed:
+    """What a deadline owes where the request is known, and its notice is out."""
+    asked = message(supplement_requested("residence-papers", "photo"), message_id=REQUESTED)
+    mail = notice_sent(notice="supplement", about=REQUESTED)
+    known = given(NOTIFICATION, [dossier_submitted(), asked, mail])
+    found = now(known.when(event).state, SendMail(about=MESSAGE, applicant_version=1))
+    assert isinstance(found, tuple)
+    return found[0]
+
+
 CASES: Mapping[str, tuple[Owed, str]] = {
     "submission": (owed(dossier_submitted()), ""),
     "submission-papers-missing": (owed(dossier_submitted(papers=(paper(),), missing_papers=("residence-papers",))), ""),
@@ -60,6 +75,8 @@ CASES: Mapping[str, tuple[Owed, str]] = {
         owed(supplement_requested(correct_applicant=True, fields=("full_name", "date_of_birth"))), NOTE
     ),
     "supplement-not-found": (owed(supplement_requested(papers=(), correct_applicant=True, fields=("id_number",))), ""),
+    "supplement-reminder": (_of_a_request(supplement_reminder_due()), ""),
+    "supplement-lapsed": (_of_a_request(supplement_lapsed()), ""),
     "supplement-received": (owed(supplement_received()), ""),
     "supplement-received-data": (owed(supplement_received(papers=())), ""),
     "payment-due": (owed(payment_requested()), ""),

@@ -16,12 +16,14 @@ from shared.events.catalogue import BY_TYPE
 from shared.lifecycle import FINAL, LIFECYCLE
 
 OWES = frozenset(
-    ("DossierSubmitted", "SupplementRequested", "SupplementReceived", "PaymentRequested", "PaymentFailed", "FeePaid",
-     "DuplicatePaymentFound", "FeeWaived", "DossierAccepted", "DossierRefused", "ProcessingStarted", "ResultIssued",
-     "ResultReturned")
+    ("DossierSubmitted", "SupplementRequested", "SupplementReminderDue", "SupplementLapsed", "SupplementReceived",
+     "PaymentRequested", "PaymentFailed", "FeePaid", "DuplicatePaymentFound", "FeeWaived", "DossierAccepted",
+     "DossierRefused", "ProcessingStarted", "ResultIssued", "ResultReturned")
 )  # fmt: skip
 """Events that owe the applicant a notice."""
-ASKS = frozenset(("SupplementRequested", "PaymentRequested", "PaymentFailed", "FeeWaived", "FeeAssessed"))
+ASKS = frozenset(
+    ("SupplementRequested", "SupplementReminderDue", "PaymentRequested", "PaymentFailed", "FeeWaived", "FeeAssessed")
+)
 """Those whose notice asks for something, or says what need not be paid: cancelled where that is settled, replaced or
 refused before it is sent.
 """

@@ -16,6 +16,8 @@ _WORDS = {"CitizenVerified": "verified", "CitizenMismatched": "mismatched", "Cit
 _OWES: Mapping[str, NoticeKind] = {
     "DossierSubmitted": "submission",
     "SupplementRequested": "supplement",
+    "SupplementReminderDue": "supplement-reminder",
+    "SupplementLapsed": "supplement-lapsed",
     "SupplementReceived": "supplement-received",
     "PaymentRequested": "payment-due",
     "FeePaid": "payment-received",

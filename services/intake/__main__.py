@@ -7,6 +7,8 @@ from services.intake.limits import limit
 from services.intake.rules import drawn, rules
 from services.intake.settings import IntakeSettings
 from services.intake.state import EVOLVES, State
+from services.intake.supplements import owed
+from services.intake.tasks import jobs, kinds
 from shared.command import run_command
 from shared.law.catalogue import Catalogue
 from shared.law.loader import shipped_catalogue
@@ -41,9 +43,11 @@ def service() -> Service:
     """The desk, with the catalogue that ships with it."""
     law = shipped_catalogue()
     return Service(
-        decider=Decider("intake", State(), rules(law), EVOLVES, drawn),
+        decider=Decider("intake", State(), rules(law), EVOLVES, drawn, lambda state, last: owed(law, state)),
         settings=IntakeSettings,
         desk=_desk(law),
+        tasks=kinds,
+        jobs=lambda resources: jobs(law, resources),
         api=lambda resources: routes(resources, law),
         needs_kafka=False,
         hears_within_s=0.2,

@@ -15,7 +15,7 @@ from services.intake.state import State
 from shared.errors import Fault, Refused
 from shared.events import intake as said
 from shared.events.base import Actor, Event
-from shared.lifecycle import LABELS, Status, allowed
+from shared.lifecycle import Status, allowed
 from shared.wording import Text
 
 
@@ -152,9 +152,9 @@ def check(act: Act, state: State, by: Actor, acts: Sequence[Act] = ACTS) -> None
     """Raises Refused: DOS-SEC-002 to whoever has no part in the dossier, and so does not learn that it exists;
     DOS-INT-010 where the act is not legal now, with the acts that are.
     """
-    status = state.intake.status
-    if status is None or not act.who.has(state, by):
+    status, called = state.intake.status, state.intake.called
+    if status is None or called is None or not act.who.has(state, by):
         raise Refused("DOS-SEC-002")
     if not act.legal(status):
-        fault = Fault("/status", "illegal-step", (LABELS[status],))
+        fault = Fault("/status", "illegal-step", (called,))
         raise Refused("DOS-INT-010", [fault], {"possible": tuple(one.name for one in possible(state, by, acts))})

@@ -10,12 +10,15 @@ from shared.events.payment import Favour
 
 
 class Summary(Model):
-    """What every act is answered with. Times are Vietnam's, with their offset."""
+    """What every act is answered with. Times are Vietnam's, with their offset. `supplement_lapsed_at`: when what was
+    asked for last was recorded not to have come in time.
+    """
 
     dossier_id: UUID
     code: str
     status: int
     status_label: str
+    supplement_lapsed_at: AwareDatetime | None
     accept_by: AwareDatetime | None
     due_at: AwareDatetime | None
 

@@ -17,15 +17,15 @@ def awaits_payment(state: State) -> bool:
 def acceptance_limit(law: Catalogue, state: State) -> datetime | None:
     """Until when an officer must act (C4); None where nothing is for the officer to do now.
 
-    The 8 working hours start at submission, and again when a fee is paid or waived and when a supplement has come;
-    while a requested fee is unpaid they do not run.
+    The 8 working hours start at submission, and again when a fee is paid or waived and when a supplement has come or
+    lapsed; while a requested fee is unpaid they do not run.
     """
     filed, money = state.intake, state.payment
     if filed.status is not Status.REGISTERED or filed.submitted_at is None:
         return None
     if awaits_payment(state):
         return None
-    starts: Sequence[datetime | None] = (filed.submitted_at, filed.answered_at, money.settled_at)
+    starts: Sequence[datetime | None] = (filed.submitted_at, filed.answered_at, filed.lapsed_at, money.settled_at)
     return accept_by(law.calendar(filed.agency), max(start for start in starts if start is not None))
 
 

@@ -14,6 +14,8 @@ NOTICES: Mapping[str, Text] = MappingProxyType(
     {
         "submission": Text("đã nhận được hồ sơ", "application received"),
         "supplement": Text("đề nghị bổ sung", "request for a supplement"),
+        "supplement-reminder": Text("nhắc bổ sung, sắp hết hạn", "reminder of the supplement"),
+        "supplement-lapsed": Text("đã quá hạn bổ sung", "supplement not received in time"),
         "supplement-received": Text("đã nhận phần bổ sung", "supplement received"),
         "payment-due": Text("đề nghị nộp phí, lệ phí", "fee to be paid"),
         "payment-failed": Text("thanh toán không thành công", "payment attempt failed"),

@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
+from services.intake import supplements
 from services.intake.acts import ACTS, Act, check
 from services.intake.commands import (
     AcceptDossier,
@@ -26,11 +27,9 @@ from shared.events import intake as said
 from shared.events.base import MAX_APPLICANT_VERSION, Actor, Event, Model, UnknownWord
 from shared.law.calendar import vietnam_date
 from shared.law.catalogue import Catalogue
-from shared.law.clock import WORKING_DAY, accept_by, add_working_time, due_at, verdict
+from shared.law.clock import accept_by, add_working_time, due_at, verdict
 from shared.law.codes import code_of, parse_code, series_of
 from shared.runtime.kernel.decider import Decision, Message, Numbered, Rule
-
-SUPPLEMENT_WITHIN = 7 * WORKING_DAY  # C7
 
 
 def on_submit(law: Catalogue, state: State, asked: Message[SubmitDossier]) -> Decision:
@@ -113,7 +112,7 @@ def on_request_supplement(law: Catalogue, state: State, asked: Message[RequestSu
     command = asked.body
     if not command.papers and not command.correct_applicant:
         raise Refused("DOS-INT-013")
-    limit = add_working_time(law.calendar(state.intake.agency), asked.at, SUPPLEMENT_WITHIN)
+    limit = add_working_time(law.calendar(state.intake.agency), asked.at, supplements.WITHIN)
     return Decision(
         (
             said.SupplementRequested(
@@ -124,7 +123,8 @@ def on_request_supplement(law: Catalogue, state: State, asked: Message[RequestSu
                 by=command.by,
                 fields=_doubtful(state) if command.correct_applicant else (),
             ),
-        )
+        ),
+        supplements.alarms(law, state.intake.agency, limit),
     )
 
 
@@ -202,6 +202,7 @@ HEARS: Mapping[type[Model], IntakeRule] = MappingProxyType(
         AcceptDossier: on_accept,
         IssueResult: on_issue,
         TellApplicant: on_tell,
+        **supplements.HEARS,
     }
 )
 

@@ -14,9 +14,9 @@ from shared.events import payment as paid
 from shared.events import verification as verified
 from shared.events.base import Actor, Event, FeeLine, Model, UnknownWord
 from shared.events.names import first_type, name_of
-from shared.lifecycle import FINAL, Status, after
+from shared.lifecycle import FINAL, LABELS, LAPSED, Status, after
 from shared.runtime.kernel.decider import Evolve, Message
-from shared.wording import Language, told_in
+from shared.wording import Language, Text, told_in
 
 AnyPart = TypeVar("AnyPart", bound="Part")
 
@@ -61,6 +61,7 @@ class Wanted(Model):
     papers: tuple[str, ...]
     correct_applicant: bool
     respond_by: datetime
+    reminded: bool = False
 
 
 class Filed(Part):
@@ -79,6 +80,7 @@ class Filed(Part):
     applicant_version: int = 0
     wanted: Wanted | None = None
     answered_at: datetime | None = None
+    lapsed_at: datetime | None = None
     accepted_at: datetime | None = None
     refused_for: str | None = None
     due_at: datetime | None = None
@@ -89,6 +91,13 @@ class Filed(Part):
     def language(self) -> Language:
         """In which the applicant is told."""
         return told_in(self.locale)
+
+    @property
+    def called(self) -> Text | None:
+        """What the status is called; None of a dossier that does not exist."""
+        if self.status is None:
+            return None
+        return LAPSED if self.status is Status.REGISTERED and self.lapsed_at else LABELS[self.status]
 
     def is_filed_by(self, name: str, unit: str | None) -> bool:
         """Whether somebody called `name`, of this unit if an officer, stands for the filer: the client that filed, or
@@ -196,7 +205,7 @@ class State(Model):
         match notice.notice:
             case "payment-due" | "payment-failed":
                 return over or self.fee_settled
-            case "supplement":
+            case "supplement" | "supplement-reminder":
                 return over or self.intake.wanted is None
         return False
 
@@ -234,7 +243,16 @@ def _corrected(state: State, event: Message[said.ApplicantCorrected]) -> State:
 def _requested(state: State, event: Message[said.SupplementRequested]) -> State:
     body = event.body
     wanted = Wanted(papers=body.papers, correct_applicant=body.correct_applicant, respond_by=body.respond_by)
-    return _filed(state, event, body.by, wanted=wanted)
+    return _filed(state, event, body.by, wanted=wanted, lapsed_at=None)
+
+
+def _reminded(state: State, event: Message[said.SupplementReminderDue]) -> State:
+    wanted = state.intake.wanted
+    return _filed(state, event, event.body.by, wanted=wanted and wanted.model_copy(update={"reminded": True}))
+
+
+def _lapsed(state: State, event: Message[said.SupplementLapsed]) -> State:
+    return _filed(state, event, event.body.by, wanted=None, lapsed_at=event.at)
 
 
 def _received(state: State, event: Message[said.SupplementReceived]) -> State:
@@ -337,7 +355,9 @@ EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
         said.DossierSubmitted: _submitted,
         said.ApplicantCorrected: _corrected,
         said.SupplementRequested: _requested,
+        said.SupplementReminderDue: _reminded,
         said.SupplementReceived: _received,
+        said.SupplementLapsed: _lapsed,
         said.DossierAccepted: _accepted,
         said.DossierRefused: _refused,
         said.ProcessingStarted: _acted,

@@ -18,13 +18,15 @@ from shared.events.base import Actor, Event
 from shared.events.names import name_of
 from shared.law.calendar import VIETNAM, vietnam_date
 from shared.law.catalogue import Catalogue
-from shared.lifecycle import FINAL, LABELS, Status
+from shared.lifecycle import FINAL, Status
 from shared.wording import Language, Text
 
 STEPS: Mapping[type[Event], Text] = MappingProxyType(
     {
         said.DossierSubmitted: Text("Nộp hồ sơ", "Application filed"),
         **{act.event: act.done for act in ACTS},
+        said.SupplementReminderDue: Text("Nhắc nộp hồ sơ bổ sung", "Supplement due in one working day"),
+        said.SupplementLapsed: Text("Quá hạn bổ sung hồ sơ", "Supplement not received in time"),
         noticed.NoticeSent: Text("Đã gửi thông báo", "Notice sent"),
         noticed.NoticeUndeliverable: Text("Không gửi được thông báo", "Notice undeliverable"),
         noticed.NoticeDelayed: Text("Thông báo chưa gửi được, đang gửi lại", "Notice delayed, tried again"),
@@ -73,7 +75,8 @@ def summary(law: Catalogue, state: State) -> dict[str, Any]:
         "dossier_id": str(state.dossier_id),
         "code": filed.code,
         "status": status,
-        "status_label": LABELS[status].say(filed.language) if status else None,
+        "status_label": filed.called.say(filed.language) if filed.called else None,
+        "supplement_lapsed_at": _local(filed.lapsed_at),
         "accept_by": _local(acceptance_limit(law, state)),
         "due_at": _local(filed.due_at),
     }
@@ -113,7 +116,9 @@ def timeline(law: Catalogue, state: State) -> dict[str, Any]:
 
 
 def _wanted(wanted: Wanted | None) -> dict[str, Any] | None:
-    return None if wanted is None else {**wanted.model_dump(), "respond_by": _local(wanted.respond_by)}
+    if wanted is None:
+        return None
+    return {**wanted.model_dump(exclude={"reminded"}), "respond_by": _local(wanted.respond_by)}
 
 
 def _refusal(law: Catalogue, reason: str | None, locale: Language) -> dict[str, Any] | None:

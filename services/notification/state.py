@@ -28,6 +28,7 @@ class Facts(Model):
     papers: tuple[str, ...] = ()
     correct_applicant: bool = False
     fields: tuple[str, ...] = ()
+    request: UUID | None = None
     amount_vnd: int | None = None
     pay_url: str | None = None
     due_at: datetime | None = None
@@ -175,6 +176,10 @@ def _supplied(state: State, event: Message[filed.SupplementReceived]) -> State:
     return _desk(state, event, asked=None)
 
 
+def _lapsed(state: State, event: Message[filed.SupplementLapsed]) -> State:
+    return _desk(state, event, asked=None)
+
+
 def _accepted(state: State, event: Message[filed.DossierAccepted]) -> State:
     return _desk(state, event, due_at=event.body.due_at, asked=None)
 
@@ -199,7 +204,12 @@ def owed_by(event: Message[Event], money: Money = _NO_MONEY, desk: Desk = _NO_DE
 
     A reduction, and a claim that does not apply, are told with the request for payment that follows from them.
     """
-    found = _owed_at_the_door(event) or _owed_in_process(event, desk) or _owed_by_payment(event, money)
+    found = (
+        _owed_at_the_door(event)
+        or _owed_by_a_deadline(event, desk)
+        or _owed_in_process(event, desk)
+        or _owed_by_payment(event, money)
+    )
     if found is None:
         return None
     notice, facts = found
@@ -226,6 +236,16 @@ def _owed_at_the_door(event: Message[Event]) -> _Notice:
         case filed.DossierRefused():
             return "refusal", Facts(reason=body.reason)
     return None
+
+
+def _owed_by_a_deadline(event: Message[Event], desk: Desk) -> _Notice:
+    """Told with what was asked for, where the request itself is known."""
+    body = event.body
+    if not isinstance(body, filed.SupplementReminderDue | filed.SupplementLapsed):
+        return None
+    asked = next((one.facts for one in reversed(desk.owed) if one.notice == "supplement"), Facts())
+    facts = asked.model_copy(update={"respond_by": body.respond_by, "request": body.request})
+    return "supplement-reminder" if isinstance(body, filed.SupplementReminderDue) else "supplement-lapsed", facts
 
 
 def _owed_in_process(event: Message[Event], desk: Desk) -> _Notice:
@@ -322,7 +342,9 @@ EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(
         filed.DossierSubmitted: _submitted,
         filed.ApplicantCorrected: _corrected,
         filed.SupplementRequested: _asked,
+        filed.SupplementReminderDue: _desk,
         filed.SupplementReceived: _supplied,
+        filed.SupplementLapsed: _lapsed,
         filed.DossierAccepted: _accepted,
         filed.DossierRefused: _refused,
         filed.ApplicantTold: _told_otherwise,

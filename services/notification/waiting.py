@@ -12,6 +12,8 @@ Overtaken = Literal["settled", "refused", "replaced", "told"]
 _PAY: frozenset[said.NoticeKind] = frozenset({"payment-due", "payment-failed"})
 _FEE: frozenset[said.NoticeKind] = _PAY | {"waiver", "no-fee"}
 """What asks for a payment, and all that tells what is to be paid."""
+_SUPPLY: frozenset[said.NoticeKind] = frozenset({"supplement", "supplement-reminder"})
+"""What asks for a supplement."""
 
 
 def waiting(state: State, applicant_version: int) -> tuple[Owed, ...]:
@@ -38,16 +40,21 @@ def overtaken(state: State, owed: Owed) -> Overtaken | None:
         return "told"
     if owed.at is None:
         return None
-    if state.intake.refused and (owed.notice in _FEE or owed.notice == "supplement"):
+    if state.intake.refused and (owed.notice in _FEE or owed.notice in _SUPPLY):
         return "refused"
-    if owed.notice == "supplement":
-        return _asked(state.intake.asked, owed.about)
+    if owed.notice in _SUPPLY:
+        return _asked(state.intake.asked, _request(state, owed))
     if owed.notice in _PAY and state.payment.settled:
         return "settled"
     return _asked(state.payment.asked, owed.about) if owed.notice == "payment-due" else None
 
 
-def _asked(stands: UUID | None, about: UUID) -> Overtaken | None:
+def _request(state: State, owed: Owed) -> UUID | None:
+    """The request that a notice is about; a reminder of one of before ids were kept is of the one that stands."""
+    return owed.about if owed.notice == "supplement" else owed.facts.request or state.intake.asked
+
+
+def _asked(stands: UUID | None, about: UUID | None) -> Overtaken | None:
     if stands is None:
         return "settled"
     return None if stands == about else "replaced"

@@ -7,6 +7,8 @@ from shared.law.entries import Locale
 SUBJECTS: Mapping[str, Mapping[Locale, str]] = {
     "submission": {"vi": "đã nhận được hồ sơ", "en": "application received"},
     "supplement": {"vi": "đề nghị bổ sung", "en": "please complete it"},
+    "supplement-reminder": {"vi": "nhắc bổ sung, sắp hết hạn", "en": "reminder: please complete it"},
+    "supplement-lapsed": {"vi": "đã quá hạn bổ sung", "en": "what was asked for has not come in time"},
     "supplement-received": {"vi": "đã nhận phần bổ sung", "en": "what you supplied has come"},
     "payment-due": {"vi": "thông báo nộp phí, lệ phí", "en": "fee to be paid"},
     "payment-failed": {"vi": "thanh toán không thành công", "en": "a payment attempt failed"},
@@ -55,6 +57,44 @@ counter), and state the dossier code.
 
 When everything has come, the agency has 8 working hours to accept the application, ask for what is missing, or refuse \
 it. If a fee is due, this time begins again once you have paid.""",
+    },
+    "supplement-reminder": {
+        "vi": """Cơ quan chưa nhận được phần bổ sung của ông/bà cho hồ sơ này. Thời hạn bổ sung sắp hết: chậm nhất \
+{respond_by}.
+{wanted}
+
+Ông/bà gửi đầy đủ trong một lần, tại nơi đã nộp hồ sơ (cổng hoặc ứng dụng dịch vụ công, hoặc Bộ phận Một cửa của cơ \
+quan), và ghi rõ mã hồ sơ. Nếu ông/bà đã gửi sau khi thư này được viết, ông/bà không phải làm gì thêm.
+
+Quá thời hạn trên mà chưa bổ sung, cơ quan có thể từ chối tiếp nhận hồ sơ.""",
+        "en": """The agency has not received what it asked you to supply for your application. The time for it is \
+nearly over. It must come by {respond_by} at the latest:
+{wanted}
+
+Send everything at once, where you filed the application (the public service portal or app, or the agency's service \
+counter), and state the dossier code. If you have sent it since this was written, there is nothing more for you to do.
+
+If it has not come by then, the agency may refuse the application.""",
+    },
+    "supplement-lapsed": {
+        "vi": """Thời hạn bổ sung hồ sơ của ông/bà đã hết lúc {respond_by}, và cơ quan chưa nhận được phần bổ sung đã \
+đề nghị.
+{wanted}
+
+Tiếp theo, cơ quan có 8 giờ làm việc để quyết định: từ chối tiếp nhận hồ sơ, hoặc đề nghị ông/bà bổ sung lại. Nếu \
+phải nộp phí, lệ phí, thời hạn này được tính lại từ khi ông/bà nộp xong. Ông/bà sẽ nhận được thông báo.
+
+Phần bổ sung gửi từ lúc này không được nhận nữa; nếu ông/bà vẫn muốn bổ sung, xin liên hệ ngay cơ quan nêu dưới đây. \
+Nếu hồ sơ bị từ chối, ông/bà có thể nộp hồ sơ mới.""",
+        "en": """The time to complete your application ended at {respond_by}, and what the agency asked for has not \
+come.
+{wanted}
+
+What comes next: the agency has 8 working hours to decide. It may refuse the application, or ask you again to complete \
+it. If a fee is due, this time begins again once you have paid. You will be told.
+
+What you send from now on is not taken any more; if you still want to complete it, please ask the agency named below \
+at once. If the application is refused, you can file a new one.""",
     },
     "supplement-received": {
         "vi": """Cơ quan đã nhận phần bổ sung của ông/bà cho hồ sơ này, lúc {at}.

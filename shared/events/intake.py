@@ -72,6 +72,29 @@ class SupplementRequested(Event):
     fields: tuple[Literal["id_number", "full_name", "date_of_birth"] | UnknownWord, ...] = ()
 
 
+class SupplementReminderDue(Event):
+    """One working day is left to answer the request for a supplement (C7), and the citizen is to be reminded. `request`
+    is the event that asked, absent where it was said before its id was kept.
+    """
+
+    TYPE = "vn.gov.dossier.supplement-reminder-due.v1"
+    request: EventId | None
+    respond_by: Instant
+    by: Actor
+
+
+class SupplementLapsed(Event):
+    """What was asked for has not come by its deadline (C7): the dossier is the officer's again, who may refuse it.
+    `late_s`: how many seconds after `respond_by` this was said; `request`: as above.
+    """
+
+    TYPE = "vn.gov.dossier.supplement-lapsed.v1"
+    request: EventId | None
+    respond_by: Instant
+    late_s: Annotated[int, Field(ge=0)]
+    by: Actor
+
+
 class SupplementReceived(Event):
     """All that was asked for has come."""
 

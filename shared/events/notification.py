@@ -7,8 +7,9 @@ from pydantic import StringConstraints
 from shared.events.base import ApplicantVersion, Event, EventId, UnknownWord, Word
 
 NoticeKind = Literal[
-    "submission", "supplement", "supplement-received", "payment-due", "payment-failed", "payment-received",
-    "payment-duplicate", "waiver", "no-fee", "acceptance", "processing", "refusal", "result", "returned",
+    "submission", "supplement", "supplement-reminder", "supplement-lapsed", "supplement-received", "payment-due",
+    "payment-failed", "payment-received", "payment-duplicate", "waiver", "no-fee", "acceptance", "processing",
+    "refusal", "result", "returned",
 ]  # fmt: skip
 
 
@@ -16,7 +17,7 @@ class NoticeSent(Event):
     """The mail server has taken the notice (SMTP 250)."""
 
     TYPE = "vn.gov.dossier.notice-sent.v1"
-    VERSION = "1.2.0"
+    VERSION = "1.3.0"
     notice: NoticeKind | UnknownWord
     about: EventId
     channel: Literal["email"] | UnknownWord
@@ -31,7 +32,7 @@ class NoticeUndeliverable(Event):
     """
 
     TYPE = "vn.gov.dossier.notice-undeliverable.v1"
-    VERSION = "1.2.0"
+    VERSION = "1.3.0"
     notice: NoticeKind | UnknownWord
     about: EventId
     channel: Literal["email"] | UnknownWord
@@ -46,7 +47,7 @@ class NoticeDelayed(Event):
     """
 
     TYPE = "vn.gov.dossier.notice-delayed.v1"
-    VERSION = "1.1.0"
+    VERSION = "1.2.0"
     notice: NoticeKind | UnknownWord
     about: EventId
     channel: Literal["email"] | UnknownWord
@@ -60,7 +61,7 @@ class NoticeCancelled(Event):
     """
 
     TYPE = "vn.gov.dossier.notice-cancelled.v1"
-    VERSION = "1.1.0"
+    VERSION = "1.2.0"
     notice: NoticeKind | UnknownWord
     about: EventId
     reason: Literal["settled", "refused", "replaced", "told"] | UnknownWord

@@ -44,7 +44,7 @@ IMPURE = ("now", "utcnow", "today", "uuid1", "uuid4", "open", "print", "input", 
           "read_text", "read_bytes", "write_text", "getenv", "urandom")  # fmt: skip
 
 
-PURE_ROOMS = ("rules", "state", "acts", "commands", "waiting", "answers")
+PURE_ROOMS = ("rules", "state", "acts", "commands", "waiting", "answers", "supplements")
 
 
 def pure_rooms() -> list[Module]:

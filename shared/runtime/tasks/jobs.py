@@ -29,7 +29,7 @@ from shared.schedule import Missed, When, handled_by, is_left_out
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_S = 15.0
+LOOK_EVERY_S, LOOK_AGAIN_S = 15.0, 1.0
 END_S = 10.0
 """So long the end of a run may take beside the run."""
 AGAIN_S, AGAIN_MAX_S = 5.0, 600.0
@@ -86,7 +86,9 @@ class Jobs:
                 await self.tell()
             except (Unavailable, TimeoutError, *LOST_CONNECTION) as lost:
                 log.info("jobs-unknown", why=type(lost).__name__)
-            await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(LOOK_AGAIN_S)
+            else:
+                await asyncio.sleep(LOOK_EVERY_S)
 
     async def arm(self) -> None:
         """Every job has its row and one task, at the time that its schedule of today says. Raises what a lost

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from services.intake.supplements import LAPSE, REMIND
 from shared.events.base import Event
 from shared.lifecycle import Status
 from tests.controls import (
@@ -17,6 +18,9 @@ from tests.controls import (
     result_returned,
     supplement_requested,
 )
+
+ALARMS = (REMIND, LAPSE)
+"""What every request for a supplement sets."""
 
 FILED = (dossier_submitted(),)
 PAID = (fee_assessed(), payment_requested(), fee_paid())

@@ -20,7 +20,7 @@ from services.intake.rules import HEARS, rules
 from services.intake.state import EVOLVES, State, _acted
 from shared.errors import Refused
 from shared.events.base import Actor, Event, Model
-from shared.events.intake import DossierSubmitted
+from shared.events.intake import DossierSubmitted, SupplementLapsed, SupplementReminderDue
 from shared.lifecycle import LIFECYCLE, Status
 from shared.registry import CODES
 from shared.runtime.http.door import Body as Sent
@@ -199,8 +199,9 @@ def test_a_row_that_names_its_statuses_names_none_that_the_lifecycle_forbids(act
     assert act.statuses is not None or cells, "otherwise it would never be legal"
 
 
-def test_every_step_of_the_lifecycle_but_the_first_is_an_act() -> None:
-    assert {event for _, event in LIFECYCLE} - {act.event for act in ACTS} == {DossierSubmitted}
+def test_every_step_of_the_lifecycle_but_the_first_and_those_of_a_deadline_is_an_act() -> None:
+    by_itself = {DossierSubmitted, SupplementReminderDue, SupplementLapsed}
+    assert {event for _, event in LIFECYCLE} - {act.event for act in ACTS} == by_itself
 
 
 def test_no_two_acts_share_a_name_a_command_an_event_or_a_label() -> None:

@@ -25,6 +25,7 @@ from tests.controls import (
 )
 from tests.deciders import INTAKE
 from tests.given import given
+from tests.unit.intake.stages import ALARMS
 
 LAST = applicant_corrected(applicant_version=MAX_APPLICANT_VERSION)
 
@@ -56,9 +57,8 @@ def test_one_correction_more_within_a_supplement_is_refused_too_and_the_papers_a
 def test_supplements_may_be_asked_for_and_answered_without_end() -> None:
     story = given(INTAKE, [dossier_submitted()])
     for _ in range(200):
-        story = story.when(RequestSupplement(papers=("photo",), correct_applicant=False, note=None, by=officer())).then(
-            SupplementRequested
-        )
+        asked = RequestSupplement(papers=("photo",), correct_applicant=False, note=None, by=officer())
+        story = story.when(asked).then(SupplementRequested, tasks=ALARMS)
         story = story.when(supply_dossier("photo")).then(SupplementReceived)
     assert len(story.state.intake.steps) == 401
     assert story.state.intake.papers.count("photo") == 1
@@ -92,4 +92,4 @@ _WORDS = st.from_regex(base.Word.__metadata__[0].pattern[1:-1], fullmatch=True) 
 def test_every_request_that_the_door_takes_can_be_said(words: list[str]) -> None:
     asked = RequestBody(papers=tuple(words), correct_applicant=True)
     command = RequestSupplement(papers=asked.papers, correct_applicant=True, note=None, by=officer())
-    given(INTAKE, [dossier_submitted(by=citizen())]).when(command).then(SupplementRequested)
+    given(INTAKE, [dossier_submitted(by=citizen())]).when(command).then(SupplementRequested, tasks=ALARMS)

@@ -30,7 +30,7 @@ from tests.controls import (
 )
 from tests.deciders import INTAKE, LAW
 from tests.given import given
-from tests.unit.intake.stages import ACCEPTED, IN_PROCESS, PROCESSED, STAGES
+from tests.unit.intake.stages import ACCEPTED, ALARMS, IN_PROCESS, PROCESSED, STAGES
 
 STEPS: tuple[tuple[Model, Event], ...] = (
     (accept_dossier(), dossier_accepted()),
@@ -50,7 +50,8 @@ DUE = AT + timedelta(days=5)  # Monday 21 September, 08:30
 def test_a_step_is_taken_exactly_where_the_table_allows_it(status: Status, asked: Model, event: Event) -> None:
     situation = given(INTAKE, STAGES[status]).when(asked)
     if allowed(status, type(event)):
-        assert situation.then(event).state.intake.status is after(status, type(event))
+        tasks = ALARMS if isinstance(event, said.SupplementRequested) else ()
+        assert situation.then(event, tasks=tasks).state.intake.status is after(status, type(event))
     else:
         situation.then_refused("DOS-INT-010", "/status")
 

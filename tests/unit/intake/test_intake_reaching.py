@@ -29,6 +29,7 @@ from tests.controls import (
     notice_undeliverable,
     officer,
     result_returned,
+    supplement_lapsed,
     supplement_received,
     supplement_requested,
     tell_applicant,
@@ -96,13 +97,18 @@ def test_nobody_has_to_be_told_of_a_fee_that_is_not_due_any_more(notice: str, se
     assert _left(*lost, settling) == []
 
 
-def test_nobody_has_to_be_told_of_a_request_that_is_answered() -> None:
-    lost = [dossier_submitted(), supplement_requested(), notice_undeliverable(notice="supplement")]
+ASKING = ("supplement", "supplement-reminder")
+
+
+@pytest.mark.parametrize("notice", ASKING)
+def test_nobody_has_to_be_told_of_a_request_that_is_answered(notice: str) -> None:
+    lost = [dossier_submitted(), supplement_requested(), notice_undeliverable(notice=notice)]
     assert _left(*lost) == [MESSAGE]
     assert _left(*lost, supplement_received()) == []
+    assert _left(*lost, supplement_lapsed()) == []
 
 
-@pytest.mark.parametrize("notice", set(get_args(NoticeKind)) - {"payment-due", "payment-failed", "supplement"})
+@pytest.mark.parametrize("notice", set(get_args(NoticeKind)) - {"payment-due", "payment-failed", *ASKING})
 def test_what_only_tells_waits_to_the_end(notice: str) -> None:
     assert _left(*PROCESSED, result_returned(), notice_undeliverable(notice=notice)) == [MESSAGE]
 

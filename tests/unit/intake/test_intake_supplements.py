@@ -30,31 +30,33 @@ from tests.controls import (
 )
 from tests.deciders import INTAKE
 from tests.given import given
-from tests.unit.intake.stages import STAGES
+from tests.unit.intake.stages import ALARMS, STAGES
 
 LACKING = dossier_submitted(papers=(paper(),), missing_papers=("residence-papers",))
 STRANGER = citizen(name="another-app")
 
 
 def test_a_supplement_is_asked_for_within_seven_working_days() -> None:
-    given(INTAKE, [LACKING]).when(request_supplement()).then(supplement_requested())
+    given(INTAKE, [LACKING]).when(request_supplement()).then(supplement_requested(), tasks=ALARMS)
 
 
 def test_the_seven_days_of_a_request_made_in_the_evening_run_from_the_next_morning() -> None:
     evening = AT + timedelta(hours=12)  # 20:30
     limit = AT.replace(hour=10, minute=0) + timedelta(days=9)  # 17:00 of the seventh working day
-    given(INTAKE, [LACKING]).when(request_supplement(), at=evening).then(supplement_requested(respond_by=limit))
+    given(INTAKE, [LACKING]).when(request_supplement(), at=evening).then(
+        supplement_requested(respond_by=limit), tasks=ALARMS
+    )
 
 
 def test_papers_and_a_correction_of_the_data_are_asked_for_in_one_request() -> None:
     asked = request_supplement(correct_applicant=True)
-    given(INTAKE, [LACKING]).when(asked).then(supplement_requested(correct_applicant=True))
+    given(INTAKE, [LACKING]).when(asked).then(supplement_requested(correct_applicant=True), tasks=ALARMS)
 
 
 def test_a_correction_alone_may_be_asked_for() -> None:
     asked = request_supplement().model_copy(update={"papers": (), "correct_applicant": True})
     said = supplement_requested().model_copy(update={"papers": (), "correct_applicant": True})
-    given(INTAKE, [LACKING]).when(asked).then(said)
+    given(INTAKE, [LACKING]).when(asked).then(said, tasks=ALARMS)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +73,16 @@ def test_a_correction_alone_may_be_asked_for() -> None:
 def test_a_request_says_which_data_the_register_has_otherwise_or_lacks(found: Event, fields: tuple[str, ...]) -> None:
     known = given(INTAKE, [LACKING, found])
     known.when(request_supplement(correct_applicant=True)).then(
-        supplement_requested(correct_applicant=True, fields=fields)
+        supplement_requested(correct_applicant=True, fields=fields), tasks=ALARMS
     )
-    known.when(request_supplement()).then(supplement_requested())
+    known.when(request_supplement()).then(supplement_requested(), tasks=ALARMS)
 
 
 def test_what_the_register_said_of_older_data_is_not_repeated_in_a_request() -> None:
     corrected = given(INTAKE, [LACKING, citizen_mismatched(), applicant_corrected()])
-    corrected.when(request_supplement(correct_applicant=True)).then(supplement_requested(correct_applicant=True))
+    corrected.when(request_supplement(correct_applicant=True)).then(
+        supplement_requested(correct_applicant=True), tasks=ALARMS
+    )
 
 
 def test_a_request_that_asks_for_nothing_is_refused() -> None:
@@ -94,13 +98,13 @@ def test_a_request_that_names_a_paper_twice_is_refused_at_the_door() -> None:
 
 
 def test_nothing_more_is_asked_for_while_an_answer_is_awaited() -> None:
-    asked = given(INTAKE, [LACKING]).when(request_supplement()).then(supplement_requested())
+    asked = given(INTAKE, [LACKING]).when(request_supplement()).then(supplement_requested(), tasks=ALARMS)
     asked.when(request_supplement()).then_refused("DOS-INT-010", "/status")
 
 
 def test_a_request_may_follow_an_answer() -> None:
     answered = given(INTAKE, [LACKING, supplement_requested(), supplement_received()])
-    answered.when(request_supplement("other-papers")).then(supplement_requested("other-papers"))
+    answered.when(request_supplement("other-papers")).then(supplement_requested("other-papers"), tasks=ALARMS)
 
 
 def test_the_papers_asked_for_are_taken_in_and_missing_no_more() -> None:
@@ -162,7 +166,7 @@ def test_a_colleague_takes_in_what_is_brought_to_the_counter_where_the_dossier_w
     colleague = officer(name="officer-b")
     filed = given(INTAKE, [dossier_submitted(papers=(paper(),), missing_papers=("residence-papers",), by=officer())])
     filed.when(correct_applicant(by=colleague)).then(applicant_corrected(by=colleague))
-    asked = filed.when(request_supplement()).then(supplement_requested())
+    asked = filed.when(request_supplement()).then(supplement_requested(), tasks=ALARMS)
     asked.when(supply_dossier(by=colleague)).then(supplement_received(by=colleague))
 
 

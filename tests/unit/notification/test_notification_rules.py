@@ -32,6 +32,7 @@ from tests.controls import (
     PAY_URL,
     applicant,
     applicant_corrected,
+    applicant_told,
     dossier_accepted,
     dossier_refused,
     dossier_submitted,
@@ -57,7 +58,9 @@ from tests.controls import (
     result_issued,
     result_returned,
     sealed,
+    supplement_lapsed,
     supplement_received,
+    supplement_reminder_due,
     supplement_requested,
 )
 from tests.deciders import NOTIFICATION
@@ -78,6 +81,11 @@ OWING: tuple[tuple[Event, str, Facts], ...] = (
             respond_by=supplement_requested().respond_by,
         ),
     ),  # fmt: skip
+    (
+        supplement_lapsed(),
+        "supplement-lapsed",
+        Facts(respond_by=supplement_lapsed().respond_by, request=supplement_lapsed().request),
+    ),
     (supplement_received(), "supplement-received", Facts(papers=("residence-papers",), at=AT)),
     (dossier_accepted(), "acceptance", Facts(due_at=dossier_accepted().due_at)),
     (processing_started(), "processing", Facts(at=AT)),
@@ -95,7 +103,7 @@ OWING: tuple[tuple[Event, str, Facts], ...] = (
     (payment_requested(), "payment-due", Facts(amount_vnd=FEE_VND, pay_url=PAY_URL)),
     (fee_paid(), "payment-received", Facts(amount_vnd=FEE_VND)),
 )
-_TOLD = {type(dossier_submitted()), *(type(event) for event, *_ in OWING)}
+_TOLD = {type(dossier_submitted()), type(supplement_reminder_due()), *(type(event) for event, *_ in OWING)}
 QUIET = (*(event for event in EVENTS if type(event) not in _TOLD), fee_assessed(), fee_assessed(claim_unmet="not-less"))
 ASKED = Facts(amount_vnd=FEE_VND, pay_url=PAY_URL)
 SUBMISSION = Facts(accept_by=dossier_submitted().accept_by)
@@ -150,6 +158,48 @@ def test_what_the_applicant_must_know_is_told_once(event: Event, notice: str, fa
 @pytest.mark.parametrize("event", QUIET, ids=lambda event: type(event).__name__)
 def test_nothing_else_makes_a_mail(event: Event) -> None:
     given(NOTIFICATION, TOLD).when(event).then_nothing()
+
+
+REMINDED = [*TOLD, of(A, supplement_requested("photo")), notice_sent(about=A)]
+"""A supplement is asked for, and the reminder is due."""
+
+
+def _reminder(request: UUID | None = A) -> Message[Event]:
+    return of(B, supplement_reminder_due(request=request), 1)
+
+
+@pytest.mark.parametrize("request_id", [A, None], ids=["known", "of before ids were kept"])
+def test_a_reminder_and_a_lapse_are_told_with_what_was_asked_for(request_id: UUID | None) -> None:
+    given(NOTIFICATION, REMINDED).when(_reminder()).then(tasks=[mail(B)])
+    facts = Facts(papers=("photo",), respond_by=supplement_reminder_due().respond_by, request=request_id)
+    at = AT + timedelta(minutes=1)
+    assert sending([*REMINDED, _reminder(request_id)], B) == _owed("supplement-reminder", facts, B, at)
+    lapsed = of(C, supplement_lapsed(request=request_id), 1)
+    assert sending([*REMINDED, lapsed], C) == _owed("supplement-lapsed", facts, C, at)
+
+
+@pytest.mark.parametrize(
+    ("since", "reason"),
+    [
+        ((supplement_received(),), "settled"),
+        ((supplement_lapsed(request=A),), "settled"),
+        ((dossier_refused(),), "refused"),
+        ((supplement_received(), supplement_requested()), "replaced"),
+        ((applicant_told(B),), "told"),
+    ],
+    ids=["answered", "lapsed", "refused", "asked anew", "told"],
+)
+def test_nobody_is_reminded_of_what_is_over(since: Sequence[Event], reason: str) -> None:
+    later = [of(UUID(int=100 + n), event, 2 + n) for n, event in enumerate(since)]
+    assert sending([*REMINDED, _reminder(), *later], B) == MailNeedless(
+        notice="supplement-reminder", about=B, reason=reason
+    )
+
+
+@pytest.mark.parametrize("since", [dossier_refused(), supplement_requested()])
+def test_a_lapse_is_told_whatever_has_happened_since(since: Event) -> None:
+    known = [*REMINDED, of(C, supplement_lapsed(request=A), 2), of(D, since, 3)]
+    assert isinstance(sending(known, C), Owed)
 
 
 def test_a_failed_attempt_is_told_with_the_page_on_which_to_pay() -> None:
