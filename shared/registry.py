@@ -217,6 +217,12 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "DOS-KAF-006": _poison("Bản ghi quá lớn", "A record that is too large"),
         "DOS-KAF-007": _poison("Loại sự kiện không thuộc bên ghi", "A type that is not for this writer to say"),
         "DOS-KAF-008": _poison("Nội dung không theo lược đồ", "A body that does not fit its schema"),
+        "DOS-KAF-009": Code(
+            Failure.POISON, None,
+            Text("Phiên bản cũ không đọc được như bản mới", "An old version that cannot be read as the newest"),
+            Text("Sửa bước chuyển phiên bản (`upcasters.py`), rồi `deadletters redrive`.",
+                 "Mend the step between the versions (`upcasters.py`), then `deadletters redrive`."),
+        ),
     }
 )  # fmt: skip
 """Every code. A new failure is a new entry; what a code means is never changed."""
@@ -231,6 +237,7 @@ POISONS: Mapping[str, str] = MappingProxyType(
         "too-large": "DOS-KAF-006",
         "foreign-type": "DOS-KAF-007",
         "schema": "DOS-KAF-008",
+        "upcast": "DOS-KAF-009",
     }
 )
 """Reason of a record that nobody can read → its code."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from shared.events.catalogue import BY_TYPE
+from shared.events.catalogue import READINGS
 from shared.lifecycle import FINAL, LIFECYCLE
 
 OWES = frozenset(
@@ -56,8 +56,8 @@ class Told:
     @property
     def name(self) -> str:
         """The class name, such as `FeePaid`; the type itself if the catalogue does not know it."""
-        event = BY_TYPE.get(self.type)
-        return event.__name__ if event else self.type
+        reading = READINGS.get(self.type)
+        return reading.newest.__name__ if reading else self.type
 
     @property
     def body(self) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+from shared.events import catalogue
 from shared.events.base import Event
-from shared.events.catalogue import BY_TYPE
 from shared.events.envelope import SCHEMA_ROOT, schema_uri
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,8 +34,9 @@ def path(event: type[Event]) -> str:
     return schema_uri(event).removeprefix(f"{SCHEMA_ROOT}/")
 
 
-def schemas(events: Iterable[type[Event]] = tuple(BY_TYPE.values())) -> Mapping[str, str]:
-    """Path → text of the schema of every event in its present version."""
+def schemas(events: Iterable[type[Event]] | None = None) -> Mapping[str, str]:
+    """Path → text of the schema of every event in its present version; old types as they were said last."""
+    events = (reading.written for reading in catalogue.READINGS.values()) if events is None else events
     return {path(event): json.dumps(schema(event), indent=2, ensure_ascii=False) + "\n" for event in events}
 
 

@@ -18,6 +18,7 @@ import asyncpg
 import orjson
 
 from shared.errors import Poison
+from shared.events.catalogue import types_read_as
 from shared.events.envelope import open_record, read_body, read_envelope
 from shared.runtime.aio.parallel import cores, on_cores
 from shared.runtime.kernel.decider import Decider, Message
@@ -163,7 +164,7 @@ async def _rebuild(work: _Work, shards: Collection[int]) -> _Rebuilt:
     service, live = work.service, work.live
     states: dict[UUID, Any] = {}
     unreadable = 0
-    folded = [event.TYPE for event in service.decider.folds]
+    folded = types_read_as(service.decider.folds)
     topics = dict.fromkeys([*(topic.name for topic in heard_by(service.name)), topic_of(service.name)])
     trail = await _connected(work.settings, "audit")
     try:
