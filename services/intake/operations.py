@@ -22,8 +22,12 @@ EXAMPLE = {
 SUBMIT = Operation(
     "Files an application. An officer files for the own unit; only an importer may state `submitted_at`.",
     Summary, 201, Application, FILER.roles, hidden=frozenset({"idempotency_key"}), example=EXAMPLE,
+    about="Tiếng Việt: nộp hồ sơ. Cán bộ nhận hồ sơ của đơn vị mình; chỉ hệ thống chuyển hồ sơ nêu `submitted_at`.",
 )  # fmt: skip
-READ = Operation("The dossier's timeline, for its filer and its unit's officers.", Timeline, roles=FILER.roles)
+READ = Operation(
+    "The dossier's timeline, for its filer and its unit's officers.", Timeline, roles=FILER.roles,
+    about="Tiếng Việt: quá trình giải quyết hồ sơ, cho người nộp và cán bộ của đơn vị.",
+)  # fmt: skip
 _PAGE = (
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
     {"name": "cursor", "in": "query", "description": "`next` of the page before", "schema": {"type": "string"}},
@@ -31,10 +35,12 @@ _PAGE = (
 OVERDUE = Operation(
     "Dossiers of the officer's unit whose acceptance limit passed unanswered, the oldest first.",
     Overdue, roles=UNIT.roles, refused=("DOS-INT-015",), query=_PAGE,
+    about="Tiếng Việt: hồ sơ của đơn vị đã quá hạn tiếp nhận, cũ nhất trước.",
 )  # fmt: skip
 UNREACHED = Operation(
     "Dossiers of the officer's unit whose applicant must be told otherwise than by mail, the longest waiting first.",
     Unreached, roles=UNIT.roles, refused=("DOS-INT-015",), query=_PAGE,
+    about="Tiếng Việt: hồ sơ của đơn vị mà người nộp phải được báo bằng cách khác, chờ lâu nhất trước.",
 )  # fmt: skip
 
 

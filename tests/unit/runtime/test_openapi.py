@@ -115,6 +115,16 @@ async def test_the_bodys_schema_takes_what_the_desk_takes() -> None:
     assert not Draft202012Validator(schema).is_valid({**EXAMPLE, "copies": 0})
 
 
+async def test_every_body_is_shown_by_an_example_that_its_schema_takes_and_in_both_languages(app: Starlette) -> None:
+    document = await told(app)
+    for path, method, operation in operations(document):
+        if method == "post":
+            content = operation["requestBody"]["content"]["application/json"]
+            schema = {"components": document["components"], **content["schema"]}
+            Draft202012Validator(schema).validate(content["example"])
+            assert "Tiếng Việt: " in operation["description"], path
+
+
 class Loads(HTMLParser):
     """What a page would have a browser load or run."""
 
