@@ -3,7 +3,8 @@
     DossierError
     ├── Refused          the caller asked for something that cannot be: an RFC 9457 problem, nothing is stored
     ├── Unavailable      we cannot serve now (database gone, dossier parked): 503 with Retry-After
-    │   └── Behind       the database is older than what this process has seen of it
+    │   ├── Behind       the database is older than what this process has seen of it
+    │   └── MovedOn      the states belong to another release by now: this process waits to be replaced
     ├── Poison           a record that nobody can read: a dead letter
     ├── Transient        an outside system did not answer properly: its task runs again later
     ├── KeyNotHere       a data key has not arrived yet: the task waits for it
@@ -83,6 +84,10 @@ class Unavailable(DossierError):
 
 class Behind(Unavailable):
     """The connection leads to a database that lacks what this process has seen committed: an older one, restored."""
+
+
+class MovedOn(Unavailable):
+    """The states of a shard have the shape of another release: this process may not write them (`rebuild --apply`)."""
 
 
 class Poison(DossierError):

@@ -20,12 +20,14 @@ from shared.runtime.keys import rewrapping
 from shared.runtime.keys.sealing import seal_kept
 from shared.runtime.observe import logs
 from shared.runtime.process.garbage import spare_the_collector
-from shared.runtime.process.wiring import database, lone_engine
+from shared.runtime.process.wiring import connection, database, lone_engine
 from shared.runtime.recovery.rebuild import check
+from shared.runtime.recovery.reshaping import Ground, reshape
 from shared.runtime.service.service import Service
 from shared.runtime.service.settings import CommitSettings, OperatorSettings, load
 from shared.runtime.store.lost import LOST_CONNECTION
-from shared.topics import KEYS, SHARDS
+from shared.runtime.store.shapes import other_shapes, take_shape
+from shared.topics import KEYS, SHARDS, heard_by
 
 Extra = Mapping[str, Callable[[list[str]], int]]
 
@@ -70,8 +72,13 @@ def _parser(name: str, extra: Sequence[str]) -> argparse.ArgumentParser:
     one.add_argument("sequence", type=int, help="the sequence to go on from: the next one heard is this + 1")
     _add_topic(commands)
     _add_keys(commands)
-    rebuild = commands.add_parser("rebuild", help="states rebuilt from the audit trail")
-    rebuild.add_argument("--check", action="store_true", required=True, help="compare them with the live ones")
+    rebuild = commands.add_parser("rebuild", help="states made anew out of what was said and heard")
+    how = rebuild.add_mutually_exclusive_group(required=True)
+    how.add_argument("--check", action="store_true", help="compare them with the live ones")
+    how.add_argument(
+        "--apply", action="store_true", help="make all states anew out of the topics, in this release's shape"
+    )
+    rebuild.add_argument("--needed", action="store_true", help="with --apply: only if they have another shape")
     return parser
 
 
@@ -115,7 +122,7 @@ def _dispatch(service: Service, asked: argparse.Namespace) -> int:
 async def _operate(service: Service, settings: OperatorSettings, asked: argparse.Namespace) -> int:
     if asked.command == "rebuild":
         spare_the_collector()
-        return await check(service, settings, _say)
+        return await (apply(service, settings, asked.needed) if asked.apply else check(service, settings, _say))
     async with database(settings, service.name, waits=False) as pool:
         acts: Mapping[tuple[str, str], Callable[[], Awaitable[Any]]] = {
             ("deadletters", "list"): lambda: operator.list_dead_letters(pool),
@@ -140,6 +147,21 @@ def _failed(answer: Any) -> bool:
     something remains to be done.
     """
     return isinstance(answer, Mapping) and (answer.get("failure") is not None or bool(answer.get("remaining")))
+
+
+async def apply(service: Service, settings: OperatorSettings, needed: bool = False) -> int:
+    """Make all states of `service` anew while it runs; with `needed` only if some have another shape. The exit code."""
+    broker = settings.broker(service.name) if settings.kafka_bootstrap_servers else None
+    hears = tuple(topic.writer for topic in heard_by(service.name)) if service.hears_events else ()
+    ground = Ground(service.decider, broker, partial(connection, settings, service.name), hears)
+    async with database(settings, service.name, waits=False) as pool:
+        await take_shape(pool, service.decider.shape)
+        if needed and not await other_shapes(pool, service.decider.shape):
+            _say(f"{service.name}: all states have the shape of this release")
+            return 0
+        made = await reshape(ground, pool, lambda what, done, total: _bar(done, total, what))
+    _say(f"{service.name}: {made} states made anew, of shape {service.decider.shape}")
+    return 0
 
 
 async def _redrive(engine: Engine, settings: OperatorSettings, asked: argparse.Namespace) -> Any:
@@ -173,11 +195,11 @@ async def _rewrap(service: Service, pool: "asyncpg.Pool[asyncpg.Record]", settin
         raise Misconfigured(str(missing)) from missing
 
 
-def _bar(done: int, total: int) -> None:
+def _bar(done: int, total: int, what: str = "data keys") -> None:
     """How far it has come, on standard error: a bar for a person, lines for a file."""
     filled = 40 if done >= total else 40 * done // total
     end = "\r" if sys.stderr.isatty() and done < total else "\n"
-    sys.stderr.write(f"[{'#' * filled}{'.' * (40 - filled)}] {done}/{total} data keys{end}")
+    sys.stderr.write(f"[{'#' * filled}{'.' * (40 - filled)}] {done}/{total} {what}{end}")
     sys.stderr.flush()
 
 

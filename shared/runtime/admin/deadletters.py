@@ -15,10 +15,11 @@ from shared.errors import Unavailable
 from shared.events.base import Model
 from shared.runtime.aio.fatal import trace_only
 from shared.runtime.engine.engine import Engine
-from shared.runtime.kernel.decider import Message, Task, as_stored
+from shared.runtime.kernel.decider import Message, Task
 from shared.runtime.kernel.hearing import reread
 from shared.runtime.kernel.message import Item, dead_letter
 from shared.runtime.kernel.sharding import shard_of
+from shared.runtime.kernel.stored import as_stored
 from shared.runtime.store import sql
 from shared.runtime.store.commit import Commit
 from shared.runtime.store.lost import LOST_CONNECTION

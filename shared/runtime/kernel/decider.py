@@ -2,7 +2,7 @@
 it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from shared.events.base import Event, Model
 from shared.ids import derived_id
+from shared.runtime.kernel.view import View
 
 B = TypeVar("B", bound=Model, covariant=True)
 S = TypeVar("S", bound=Model)
@@ -62,14 +63,6 @@ class Decision:
 NOTHING = Decision()
 
 
-def as_stored(model: Model) -> str:
-    """A state or a task's payload as its row keeps it: JSON text without what is null, which half of its fields are.
-
-    So a field that may be null has the default null, or it could not be read again.
-    """
-    return model.model_dump_json(exclude_none=True)
-
-
 def not_numbered(event: Event) -> tuple[str, int] | None:
     """Of a service whose events bear no running numbers."""
     return None
@@ -92,7 +85,9 @@ class Decider(Generic[S]):
     are the tasks that a state needs after `last`, its last event, if no message that is heard again orders them.
     `given_up` makes the task that tells the service that an operator has discarded what a task came to, out of what is
     known of that (JSON: its payload, or its outcome; empty if it cannot be read): for a service that waits for each of
-    its outcomes.
+    its outcomes. `shape` numbers how states are folded: a release that folds a field out of events that older releases
+    have folded already takes the next number, as does one that draws other rows of `views`, and its states are made
+    anew (`rebuild --apply`).
     """
 
     name: str
@@ -102,6 +97,8 @@ class Decider(Generic[S]):
     drawn: Callable[[Event], tuple[str, int] | None] = not_numbered
     owed: Callable[[Any, Message[Event]], tuple[Task, ...]] = owes_nothing
     given_up: Callable[[Mapping[str, Any]], Task] | None = None
+    shape: int = 1
+    views: Sequence[View] = ()
 
     def evolve(self, state: S, event: Message[Event]) -> S:
         """Fold one event, heard or our own, into the state. Unknown events change nothing; it cannot fail."""

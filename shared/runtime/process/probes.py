@@ -19,6 +19,7 @@ from shared.runtime.http.door import json_response
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.process.wiring import Runtime
 from shared.runtime.store.lost import LOST_CONNECTION
+from shared.runtime.store.shapes import refuse_other_shapes
 
 ANSWER_S = 3.0
 STUCK_S = 60.0
@@ -120,6 +121,7 @@ class Health:
     async def _ask_store(self) -> None:
         await self.runtime.pool.fetchval("SELECT 1")
         await self.runtime.guard.ready()
+        await refuse_other_shapes(self.runtime.pool, self.runtime.service.name, self.runtime.service.decider.shape)
 
 
 def operations_routes(health: Health, metrics: Metrics) -> list[Route]:

@@ -34,6 +34,7 @@ from shared.runtime.process.wiring import Runtime, database, wire
 from shared.runtime.service.callers import strangers
 from shared.runtime.service.service import Service
 from shared.runtime.service.settings import DoorSettings, Settings
+from shared.runtime.store.shapes import take_shape
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ async def serve(service: Service, settings: Settings) -> None:
             if runtime.key_listener is not None:
                 met_another.append(runtime.key_listener.look_back)
             await runtime.resources.keys.check(service.hears_keys)
+            await retry(partial(take_shape, pool, service.decider.shape))
             await _supervise(runtime, stop)
     # A library's thread that is left behind would keep a drained process for ever.
     sys.stdout.flush()

@@ -169,6 +169,20 @@ async def _connected(
         return None
 
 
+LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+"""What the service's role may not take longer for; the last one is PostgreSQL 17's."""
+
+
+async def connection(settings: OperatorSettings, service: str) -> sql.Connection:
+    """A connection of its own to the service's database, for work that takes as long as it takes."""
+    conn = await asyncpg.connect(
+        settings.database_url, password=settings.secret(f"{service}_db_password"), timeout=5,
+        server_settings={"application_name": service},
+    )  # fmt: skip
+    await conn.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY($1)", LIMITS)
+    return conn
+
+
 def waiting(pool: "asyncpg.Pool[asyncpg.Record]") -> int:
     """Tasks that wait for a connection of `pool` now. asyncpg does not tell; its queue of free connections knows."""
     queue = pool._queue  # type: ignore[attr-defined]

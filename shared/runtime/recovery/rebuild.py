@@ -22,6 +22,7 @@ from shared.events.catalogue import types_read_as
 from shared.events.envelope import open_record, read_body, read_envelope
 from shared.runtime.aio.parallel import cores, on_cores
 from shared.runtime.kernel.decider import Decider, Message
+from shared.runtime.kernel.stored import read_stored
 from shared.runtime.service.service import Service
 from shared.runtime.service.settings import OperatorSettings
 from shared.runtime.store.headers import headers_of
@@ -141,7 +142,7 @@ def _equal(rebuilt: Any, live: str | None, empty: Any) -> bool:
         return bool(rebuilt == empty)
     if rebuilt.model_dump(mode="json", exclude_none=True) == orjson.loads(live):
         return True
-    return bool(rebuilt == type(empty).model_validate_json(live))
+    return bool(rebuilt == read_stored(type(empty), live))
 
 
 def _report(

@@ -23,11 +23,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from shared.errors import Unavailable
+from shared.errors import MovedOn, Unavailable
 from shared.runtime.kafka.clients import Broker
 from shared.runtime.kafka.records import record
-from shared.runtime.kernel.decider import Decider, as_stored
+from shared.runtime.kernel.decider import Decider
 from shared.runtime.kernel.message import Record
+from shared.runtime.kernel.stored import as_stored, read_stored
+from shared.runtime.kernel.view import changes
 from shared.runtime.keys.heard import take_back_keys
 from shared.runtime.keys.judged import Judge
 from shared.runtime.observe.metrics import Metrics
@@ -122,10 +124,13 @@ class TakingBack:
         shard = missing[0].shard
         async with self.pool.acquire() as conn, conn.transaction():
             row = await conn.fetchrow(
-                "SELECT next_position - 1 AS position, last_event_id FROM shards WHERE shard = $1 FOR UPDATE", shard
+                "SELECT next_position - 1 AS position, last_event_id, shape FROM shards WHERE shard = $1 FOR UPDATE",
+                shard,
             )
             if row is None:
                 raise AssertionError("every shard has its row")
+            if row["shape"] != self.decider.shape:
+                raise MovedOn(f"the states of shard {shard} have the shape of another release")
             now = Head(row["position"], row["last_event_id"])
             if now.position < head.position:
                 raise Unavailable("the database was replaced while its events were taken back")
@@ -150,7 +155,7 @@ class TakingBack:
         for one in fresh:
             by_dossier[one.dossier_id].append(one)
         rows = await conn.fetch("SELECT dossier_id, state FROM states WHERE dossier_id = ANY($1)", list(by_dossier))
-        known = {row["dossier_id"]: type(self.decider.empty).model_validate_json(row["state"]) for row in rows}
+        known = {row["dossier_id"]: read_stored(type(self.decider.empty), row["state"]) for row in rows}
         folded = {
             dossier: self._folded(known.get(dossier, self.decider.empty), some)
             for dossier, some in sorted(by_dossier.items())
@@ -163,6 +168,9 @@ class TakingBack:
             [self.desk.status(state) for state in folded.values()],
             [self.desk.attention_at(state) for state in folded.values()],
         )  # fmt: skip
+        views = self.decider.views
+        drawn = [one for dossier, state in folded.items() for one in changes(views, dossier, None, state)]
+        await sql.write_views(conn, drawn)
         if self.desk.lists_unreached:
             await relist(conn, {dossier: self.desk.unreached(state) for dossier, state in folded.items()})
         await conn.execute("DELETE FROM tasks WHERE id = ANY($1)", [one.caused_by for one in fresh])
@@ -181,7 +189,7 @@ class TakingBack:
         if last.message is None:
             return []
         return [
-            ordered(self.decider.name, last.caused_by, n, last.dossier_id, task)
+            ordered(self.decider, last.caused_by, n, last.dossier_id, task)
             for n, task in enumerate(self.decider.owed(state, last.message), 1)
         ]
 

@@ -16,10 +16,12 @@ import orjson
 from shared.errors import Refused
 from shared.events.envelope import unplaced_headers
 from shared.runtime.aio.crash import crash_point
-from shared.runtime.kernel.decider import Decider, Message, Task, as_stored, event_id, task_id
+from shared.runtime.kernel.decider import Decider, Message, Task, event_id, task_id
 from shared.runtime.kernel.kept import Known
 from shared.runtime.kernel.message import Claim, Handled, Item, dead_letter, moves
 from shared.runtime.kernel.sharding import shard_of
+from shared.runtime.kernel.stored import as_stored, read_stored
+from shared.runtime.kernel.view import ViewWrite, changes
 from shared.runtime.kernel.work import Draft, Said, Work
 from shared.runtime.store import sql
 from shared.runtime.store.hands import NO_HANDS, NOTHING
@@ -152,7 +154,7 @@ class Commit:
             return self.decider.empty
         if row.state is None:
             return self.kept[dossier][1]
-        return type(self.decider.empty).model_validate_json(row.state)
+        return read_stored(type(self.decider.empty), row.state)
 
     def states(self) -> Iterator[tuple[UUID, int, Any]]:
         """What this attempt has made true, once it is committed: dossiers, their versions and states."""
@@ -167,8 +169,8 @@ class Commit:
         seen = self.seen(self.shards)
         self.taken = self.take(tasks, following)
         batch = Batch(
-            seen, self.shards, self.moves, self._claims(),
-            [self._state_write(work) for work in changed], self.rows, tasks, self.taken, answers,
+            self.decider.shape, seen, self.shards, self.moves, self._claims(),
+            [self._state_write(work) for work in changed], self._views(changed), self.rows, tasks, self.taken, answers,
         )  # fmt: skip
         crash_point("before-commit")
         committed = await sql.commit(self.conn, batch)
@@ -219,6 +221,10 @@ class Commit:
             desk.unit(work.state), desk.status(work.state), desk.attention_at(work.state),
         )  # fmt: skip
 
+    def _views(self, changed: Sequence[Work]) -> list[ViewWrite]:
+        views = self.decider.views
+        return [one for work in changed for one in changes(views, work.dossier_id, work.base, work.state)]
+
     def _tasks(self) -> tuple[list[TaskWrite], set[UUID]]:
         """What is to be enqueued, and which of it an outcome orders."""
         tasks, following = list[TaskWrite](), set[UUID]()
@@ -227,8 +233,7 @@ class Commit:
             if message is None or not draft.tasks:
                 continue
             some = [
-                ordered(self.decider.name, message.id, n, message.dossier_id, task)
-                for n, task in enumerate(draft.tasks, 1)
+                ordered(self.decider, message.id, n, message.dossier_id, task) for n, task in enumerate(draft.tasks, 1)
             ]
             tasks += some
             if draft.item.claim is not None:
@@ -270,11 +275,11 @@ class Commit:
         return self.keep_secret(orjson.dumps({**plain, "body": message.body.model_dump(mode="json")}))
 
 
-def ordered(service: str, message_id: UUID, n: int, dossier_id: UUID, task: Task) -> TaskWrite:
+def ordered(decider: Decider[Any], message_id: UUID, n: int, dossier_id: UUID, task: Task) -> TaskWrite:
     """The n-th task (from 1) that a message orders, as it is enqueued."""
     id_ = task_id(message_id, n)
-    said = event_id(id_, service, 1)
-    return TaskWrite(id_, task.kind, dossier_id, as_stored(task.payload), task.after, said)
+    said = event_id(id_, decider.name, 1)
+    return TaskWrite(id_, task.kind, dossier_id, as_stored(task.payload), task.after, said, decider.shape)
 
 
 def _answered_before(item: Item, row: Mapping[str, Any]) -> Handled:

@@ -14,6 +14,7 @@ import asyncpg
 from shared.errors import Fault, Refused, Unavailable
 from shared.events.base import Model
 from shared.runtime.aio.deadline import DOOR_S, with_deadline
+from shared.runtime.kernel.stored import read_stored
 from shared.runtime.store.lost import LOST_CONNECTION
 
 S = TypeVar("S", bound=Model)
@@ -83,7 +84,7 @@ class StateReader(Generic[S]):
     async def one(self, dossier_id: UUID) -> S | None:
         """The state of a dossier, None if there is none."""
         rows = await self._fetch("SELECT state FROM states WHERE dossier_id = $1", dossier_id)
-        return self._model.model_validate_json(rows[0]["state"]) if rows else None
+        return read_stored(self._model, rows[0]["state"]) if rows else None
 
     async def overdue(self, unit: str, cursor: str | None, limit: str | None) -> Page[S]:
         """Dossiers of one unit whose limit passed unanswered, the oldest first. Raises Refused as `page_asked`.
@@ -101,7 +102,7 @@ class StateReader(Generic[S]):
         rows = await self._fetch(query, unit, *start, many + 1)
         (counted,) = await self._fetch(total, unit)
         shown = rows[:many]
-        states = [self._model.model_validate_json(row["state"]) for row in shown]
+        states = [read_stored(self._model, row["state"]) for row in shown]
         more = cursor_of((shown[-1]["at"], shown[-1]["dossier_id"])) if len(rows) > many else None
         return Page(states, more, counted["total"])
 

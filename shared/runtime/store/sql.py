@@ -14,9 +14,10 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from shared.errors import Behind, Conflict, DossierError, Fenced
+from shared.errors import Behind, Conflict, DossierError, Fenced, MovedOn
 from shared.runtime.kernel.hearing import Heard
 from shared.runtime.kernel.message import Claim, DeadLetter, Item, Move, Record, Request
+from shared.runtime.kernel.view import ViewWrite
 from shared.runtime.store.headers import headers_json, headers_of
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -71,6 +72,7 @@ class TaskWrite:
     payload: str
     run_at: datetime | None
     said: UUID | None = None
+    shape: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,17 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Everything that one batch makes true. `seen`: how far the store must be in each of `shards` at least."""
+    """Everything that one batch makes true. `seen`: how far the store must be in each of `shards` at least; `shape`:
+    what their states must have.
+    """
 
+    shape: int
     seen: Mapping[int, int]
     shards: Sequence[int]
     moves: Sequence[Move]
     claims: Sequence[Claim]
     states: Sequence[StateWrite]
+    views: Sequence[ViewWrite]
     events: Sequence[EventRow]
     tasks: Sequence[TaskWrite]
     taken: Taken
@@ -191,8 +197,8 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
     """Make everything of `batch` true, all or nothing. See `commit_batch`.
 
     Raises Fenced if another consumer has moved what was heard, Conflict if a state, claim or idempotency key is not as
-    it was loaded, Behind if the store is not as far as `seen`. An id that is taken raises UniqueViolationError: a bug,
-    or a race.
+    it was loaded, Behind if the store is not as far as `seen`, MovedOn if states have another shape. An id that is
+    taken raises UniqueViolationError: a bug, or a race.
     """
     states = sorted(batch.states, key=lambda write: write.dossier_id)
     keys = [request.data_key for request, _ in batch.answers if request.data_key is not None]
@@ -201,10 +207,11 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
     try:
         rows = await conn.fetch(
             _COMMIT,
-            batch.shards, [batch.seen.get(shard, 0) for shard in batch.shards],
+            batch.shape, batch.shards, [batch.seen.get(shard, 0) for shard in batch.shards],
             *columns(batch.moves, "source", "shard", "expected", "position", "last_event_id", "next_offset"),
             *columns(batch.claims, "task_id", "token"),
             *columns(states, "dossier_id", "version", "steps", "parked", "state", "unit", "status", "attention_at"),
+            *columns(batch.views, "view", "dossier_id", "row"),
             *columns(batch.events, "shard", "event_id", "dossier_id", "caused_by", "type"),
             [orjson.dumps(event.headers).decode() for event in batch.events], [event.data for event in batch.events],
             *columns(batch.tasks, "id", "kind", "dossier_id", "payload", "run_at", "said"),
@@ -224,8 +231,8 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
     )
 
 
-_COMMIT = f"SELECT one_shard, last_position, claimed_task FROM commit_batch({', '.join(f'${n}' for n in range(1, 45))})"  # noqa: S608
-_VERDICTS: Mapping[str, type[DossierError]] = {"DFENC": Fenced, "DCONF": Conflict, "DOLDR": Behind}
+_COMMIT = f"SELECT one_shard, last_position, claimed_task FROM commit_batch({', '.join(f'${n}' for n in range(1, 49))})"  # noqa: S608
+_VERDICTS: Mapping[str, type[DossierError]] = {"DFENC": Fenced, "DCONF": Conflict, "DOLDR": Behind, "DSHAP": MovedOn}
 
 
 async def lock(conn: Connection, moves: Sequence[Move], shards: Sequence[int]) -> None:
@@ -269,16 +276,24 @@ async def draw_numbers(conn: Connection, wanted: Mapping[str, int]) -> dict[str,
     return {row["series"]: row["last"] - wanted[row["series"]] + 1 for row in rows}
 
 
+async def write_views(conn: Connection, writes: Sequence[ViewWrite]) -> None:
+    """Write rows of views outside of `commit`; in the transaction that writes their states."""
+    for view in sorted({write.view for write in writes}):
+        some = [write for write in writes if write.view == view]
+        rows = [write.row for write in some if write.row is not None]
+        await conn.execute("SELECT write_view($1, $2, $3::jsonb[])", view, [write.dossier_id for write in some], rows)
+
+
 async def enqueue(conn: Connection, tasks: Sequence[TaskWrite]) -> None:
     """Enqueue tasks; each id only once, and none whose outcome was said."""
     await conn.execute(
-        """INSERT INTO tasks (id, kind, dossier_id, payload, run_at)
-           SELECT id, kind, dossier_id, payload, coalesce(run_at, now())
-           FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[], $6::uuid[])
-                AS w(id, kind, dossier_id, payload, run_at, said)
+        """INSERT INTO tasks (id, kind, dossier_id, payload, run_at, shape)
+           SELECT id, kind, dossier_id, payload, coalesce(run_at, now()), shape
+           FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[], $6::uuid[], $7::smallint[])
+                AS w(id, kind, dossier_id, payload, run_at, said, shape)
            WHERE (SELECT e.event_id FROM events e WHERE e.event_id = w.said) IS NULL
            ON CONFLICT (id) DO NOTHING""",
-        *columns(tasks, "id", "kind", "dossier_id", "payload", "run_at", "said"),
+        *columns(tasks, "id", "kind", "dossier_id", "payload", "run_at", "said", "shape"),
     )
 
 

@@ -24,6 +24,7 @@ from shared.runtime.aio.pacing import LONGEST_S, rest
 from shared.runtime.engine.batcher import Batcher
 from shared.runtime.kernel.decider import Message, Outcome
 from shared.runtime.kernel.message import Claim, Item
+from shared.runtime.kernel.stored import read_stored
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.store.lost import LOST_CONNECTION
 from shared.runtime.tasks import claims
@@ -251,7 +252,7 @@ class Worker:
 
     async def _work(self, kind: TaskKind, row: Row) -> Outcome | None:
         attempt = Attempt(
-            row["id"], row["dossier_id"], kind.payload.model_validate_json(row["payload"]),
+            row["id"], row["dossier_id"], read_stored(kind.payload, row["payload"]),
             row["attempts"], row["enqueued_at"], row["claim"],
         )  # fmt: skip
         async with asyncio.timeout(kind.timeout_s):

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from shared.runtime.aio.coalesce import Coalesced
 from shared.runtime.kernel.kept import KeptStates
+from shared.runtime.kernel.stored import read_stored
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -29,7 +30,7 @@ class Remembered(Generic[S]):
         found = await self._together.one(dossier_id)
         if found is None:
             return self._empty
-        state: S = type(self._empty).model_validate_json(found) if isinstance(found, str) else found
+        state: S = read_stored(type(self._empty), found) if isinstance(found, str) else found
         return state
 
     async def _ask(self, dossiers: Sequence[UUID]) -> Mapping[UUID, Any]:

@@ -30,8 +30,8 @@ NOWHERE = "127.0.0.1:1"
 """A broker that nobody reaches: for what must not need one."""
 
 EMPTY = """TRUNCATE events, states, tasks, heard, requests, numbers, dead_letters, parked_messages, data_keys,
-        operator_acts;
-    UPDATE shards SET next_position = 1, last_event_id = NULL;
+        operator_acts, rebuilding, rebuilt, passed_over;
+    UPDATE shards SET next_position = 1, last_event_id = NULL, shape = 1;
     UPDATE relay SET published = 0, leader = NULL, lease_until = '-infinity', instance = NULL"""
 
 

@@ -11,7 +11,7 @@ from services.audit import tasks as audits
 from services.notification import tasks as notifications
 from services.payment import tasks as payments
 from services.verification import tasks as verifications
-from shared.runtime.kernel.decider import as_stored
+from shared.runtime.kernel.stored import as_stored
 from tests.controls import EVENTS
 from tests.deciders import DECIDERS
 from tests.given import as_message

@@ -14,7 +14,7 @@ from services.intake.acts import possible
 from services.intake.limits import limit
 from services.intake.timeline import timeline
 from shared.events.base import Event
-from shared.runtime.kernel.decider import as_stored
+from shared.runtime.kernel.stored import as_stored
 from tests import controls
 from tests.deciders import DECIDERS, INTAKE, LAW
 from tests.given import Situation, as_message
