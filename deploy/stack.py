@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
+import asyncpg
 
 from deploy.kafka.acls import WATCHER
 from deploy.local.ground import External, Ground
@@ -134,6 +136,7 @@ class Stack:
         await self.ground.start()
         try:
             await self._start_outside()
+            await asyncio.gather(*(self._reshape(service) for service in self.services))
             self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
             await self._start_services()
             self.write_down()
@@ -162,6 +165,26 @@ class Stack:
         credentials = self.ground.secrets.path("register_credentials")
         credentials.touch(mode=0o600)
         credentials.write_text(f"{self.outside.register_user}:{self.outside.register_secret}")
+
+    async def _reshape(self, service: str) -> None:
+        """What an earlier run has left has the shape of its release: made anew, if this release has another one."""
+        conn = await asyncpg.connect(self.ground.databases(self.suffix).administrator_url(service))
+        try:
+            kept = await conn.fetchval("SELECT EXISTS (SELECT FROM events) OR EXISTS (SELECT FROM states)")
+        finally:
+            await conn.close()
+        if kept:
+            await self.command(service, "rebuild", "--apply", "--needed")
+
+    async def command(self, service: str, *words: str) -> None:
+        """An operator's command of `service`, to its end. Raises GroundError with what it said if it fails."""
+        module = self.modules.get(service, f"services.{service}")
+        running = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, *words, env=self.environment(service), stdout=PIPE, stderr=STDOUT
+        )
+        said, _ = await running.communicate()
+        if running.returncode != 0:
+            raise GroundError(f"{module} {' '.join(words)}: {said.decode()[-500:]}")
 
     async def _start_services(self) -> None:
         for service in self.services:

@@ -24,7 +24,7 @@ class State(Model):
 
 def _told(state: State, event: Message[DiscrepancyFound]) -> State:
     kinds = tuple(sorted({*state.audit.kinds, event.body.kind}))
-    return state.model_copy(update={"audit": Told(kinds=kinds)})
+    return state.model_copy(update={"audit": state.audit.model_copy(update={"kinds": kinds})})
 
 
 EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType({DiscrepancyFound: _told})

@@ -347,7 +347,8 @@ def _notified(state: State, event: Message[_Notified]) -> State:
         case noticed.NoticeCancelled():
             facts["outcome"] = "cancelled"
     notice = Notice(id=event.id, about=body.about, notice=body.notice, at=event.at).model_copy(update=facts)
-    return state.model_copy(update={"notification": Notices(notices=(*part.notices, notice))})
+    told = part.model_copy(update={"notices": (*part.notices, notice)})
+    return state.model_copy(update={"notification": told})
 
 
 EVOLVES: Mapping[type[Event], Evolve] = MappingProxyType(

@@ -109,7 +109,8 @@ def _answered(state: State, event: Message[_Answer]) -> State:
         return state
     same = version == before.applicant_version
     found = isinstance(event.body, verified.CitizenVerified) or same and before.verified
-    return state.model_copy(update={"verification": Identity(applicant_version=version, verified=found)})
+    identity = before.model_copy(update={"applicant_version": version, "verified": found})
+    return state.model_copy(update={"verification": identity})
 
 
 def _account(state: State, **changes: object) -> State:

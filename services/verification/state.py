@@ -36,7 +36,8 @@ class State(Model):
 def _filed(state: State, event: Message[heard.DossierSubmitted | heard.ApplicantCorrected]) -> State:
     version = max(state.intake.applicant_version, event.body.applicant_version)
     procedure = event.body.procedure if isinstance(event.body, heard.DossierSubmitted) else state.intake.procedure
-    return state.model_copy(update={"intake": Filed(procedure=procedure, applicant_version=version)})
+    filed = state.intake.model_copy(update={"procedure": procedure, "applicant_version": version})
+    return state.model_copy(update={"intake": filed})
 
 
 _Answer = said.CitizenVerified | said.CitizenMismatched | said.CitizenNotFound | said.VerificationAbandoned
@@ -44,7 +45,8 @@ _Answer = said.CitizenVerified | said.CitizenMismatched | said.CitizenNotFound |
 
 def _answered(state: State, event: Message[_Answer]) -> State:
     version = max(state.verification.applicant_version, event.body.applicant_version)
-    return state.model_copy(update={"verification": Answered(applicant_version=version)})
+    answered = state.verification.model_copy(update={"applicant_version": version, "delayed_since": None})
+    return state.model_copy(update={"verification": answered})
 
 
 def _delayed(state: State, event: Message[said.VerificationDelayed]) -> State:

@@ -139,6 +139,11 @@ CASES: Mapping[str, Case] = {
         {'dossier_parked_dossiers{service="payment"}': "1x16"},
         {'dossier_parked_dossiers{service="payment"}': "0x16"},
     ),
+    "DossierStatesOfAnotherShape": Case(
+        11,
+        {'dossier_shards_of_another_shape{service="intake"}': "12x11"},
+        {'dossier_shards_of_another_shape{service="intake"}': "12 12 12 0x8"},
+    ),
     "DossierSequenceGap": Case(
         6,
         {'dossier_sequence_gaps{service="notification"}': "1x6"},

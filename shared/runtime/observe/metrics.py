@@ -85,6 +85,7 @@ class Metrics:
     keys_refused = _counter("keys_refused", "Data keys that were heard and not kept, by why; alert above 0", "reason")
     dead_letters = _gauge("dead_letters_open", "Dead letters that wait for an operator")
     parked = _gauge("parked_dossiers", "Dossiers that wait behind a dead letter")
+    other_shapes = _gauge("shards_of_another_shape", "Shards whose states have the shape of another release")
     gaps = _gauge("sequence_gaps", "Writers' shards that stopped at a gap or fork")
     behind = _gauge("store_behind_events", "Own events on the topic that the store lacks, 0 when whole")
     taken_back = _counter("events_taken_back", "Own events taken back from the topic after a restore")

@@ -12,6 +12,7 @@ from shared.errors import KekNotHere, KeyNotHere
 from shared.lifecycle import Status
 from shared.runtime.process.wiring import Runtime
 from shared.runtime.store.lost import LOST_CONNECTION
+from shared.runtime.store.shapes import other_shapes
 from shared.runtime.store.unreached import counted
 from shared.runtime.tasks.queue import KEY_LATE
 
@@ -88,6 +89,7 @@ class Gauges:
     async def _waiting(self) -> None:
         metrics, pool = self.runtime.metrics, self.runtime.pool
         metrics.dead_letters.set(await pool.fetchval("SELECT count(*) FROM dead_letters WHERE settled_at IS NULL"))
+        metrics.other_shapes.set(len(await other_shapes(pool, self.runtime.service.decider.shape)))
         metrics.parked.set(await pool.fetchval("SELECT count(*) FROM states WHERE parked"))
         if self.runtime.service.desk.lists_unreached:
             metrics.unreached.set(await counted(pool))
