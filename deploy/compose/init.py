@@ -1,5 +1,5 @@
-"""`python -m deploy.compose.init`: roles, databases, migrations, topics, and states in the shape of this release; safe to
-repeat. The one-shot container.
+"""`python -m deploy.compose.init`: roles, databases, migrations, topics, and states in the shape of this release; safe
+to repeat. The one-shot container.
 
 ADMIN_DATABASE_URL is an administrator's way in without a password, which is in `admin_db_password` of /run/secrets;
 for Kafka the settings are those of `deploy.kafka.provision`.
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 async def _reshape(name: str, url: str) -> int:
-    """Make a service's states anew if this release has another shape for them; as the service itself, at both servers."""
+    """Make a service's states anew if this release has another shape for them; as the service itself."""
     service: Service = import_module(f"services.{name}.__main__").service()
     host = urlsplit(url).netloc.rpartition("@")[2]
     own = f"postgresql://{Names(name).service}@{host}/{Names(name).database}"

@@ -28,7 +28,7 @@ class Guard:
 
 
 _STORE = "shared/runtime/store/sql.py"
-_COMMITTING = "shared/runtime/store/migrations/008_leaner.sql"
+_COMMITTING = "shared/runtime/store/migrations/012_shapes.sql"
 _RELAY = "shared/runtime/publishing/relay.py"
 _CONSUMER = "shared/runtime/kafka/patches/faust_consumer.py"
 _KEYRING = "shared/runtime/keys/keyring.py"
@@ -112,6 +112,11 @@ GUARDS = (
             ),
         ),
         f"{_COMMIT}::test_the_outcome_of_a_worker_that_has_lost_its_claim_is_dropped",
+    ),
+    Guard(
+        "states of another shape are not written",
+        (Cut(_COMMITTING, "FILTER (WHERE l.shape <> own_shape)", "FILTER (WHERE false)"),),
+        "tests/integration/runtime/test_reshaping.py::test_a_process_of_the_other_shape_writes_nothing_more_and_says_why",
     ),
     Guard(
         "an event names the one before it",
