@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from deploy.kafka import provision as kafka
-from deploy.postgres.names import SERVICES, Names
+from deploy.postgres.names import Names
 from deploy.postgres.provision import Databases, provision
 from deploy.secrets import Secrets
 from shared.command import run_command
@@ -21,6 +21,7 @@ from shared.errors import Misconfigured
 from shared.runtime.admin.cli import apply
 from shared.runtime.service.service import Service
 from shared.runtime.service.settings import CommitSettings, load
+from shared.services import SERVICES
 
 SECRETS = Path("/run/secrets")
 

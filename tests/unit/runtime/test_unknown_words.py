@@ -15,7 +15,8 @@ from services.notification.texts import spoken, subject, text
 from services.notification.waiting import waiting
 from shared.errors import Refused
 from shared.events.base import Event, UnknownWord
-from shared.runtime.kernel.decider import Decider, as_stored
+from shared.runtime.kernel.decider import Decider
+from shared.runtime.kernel.stored import as_stored
 from tests import controls
 from tests.controls import EVENTS
 from tests.deciders import DECIDERS, INTAKE, LAW, NOTIFICATION
