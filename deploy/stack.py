@@ -19,13 +19,13 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
-import asyncpg
 
 from deploy.kafka.acls import WATCHER
 from deploy.local.ground import External, Ground
 from deploy.local.machine import LOCAL, ROOT
 from deploy.local.ports import free_port
 from deploy.local.server import GroundError
+from deploy.postgres.provision import is_used
 from deploy.simulators.process import Simulators
 from deploy.waiting import until
 from deploy.watcher.settings import MADE_UP
@@ -168,12 +168,7 @@ class Stack:
 
     async def _reshape(self, service: str) -> None:
         """What an earlier run has left has the shape of its release: made anew, if this release has another one."""
-        conn = await asyncpg.connect(self.ground.databases(self.suffix).administrator_url(service))
-        try:
-            kept = await conn.fetchval("SELECT EXISTS (SELECT FROM events) OR EXISTS (SELECT FROM states)")
-        finally:
-            await conn.close()
-        if kept:
+        if await is_used(self.ground.databases(self.suffix), service):
             await self.command(service, "rebuild", "--apply", "--needed")
 
     async def command(self, service: str, *words: str) -> None:

@@ -72,6 +72,15 @@ async def provision(databases: Databases, root: Path = ROOT) -> tuple[str, ...]:
     return tuple(line for lines in run for line in lines)
 
 
+async def is_used(databases: Databases, service: str) -> bool:
+    """Whether anything is remembered or was said in the database of `service`."""
+    conn = await asyncpg.connect(databases.administrator_url(service))
+    try:
+        return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM events) OR EXISTS (SELECT FROM states)"))
+    finally:
+        await conn.close()
+
+
 async def copy(template: Databases, databases: Databases) -> None:
     """Makes `databases` as `template` is, all of them: a third of the time of `provision`. Nobody may be connected
     to the template.
