@@ -11,7 +11,8 @@ import structlog
 from pydantic import BaseModel
 
 from shared.ids import derived_id
-from shared.runtime.kernel.decider import Task, as_stored, event_id
+from shared.runtime.kernel.decider import Task, event_id
+from shared.runtime.kernel.stored import as_stored, read_stored
 from shared.runtime.store import sql
 from shared.runtime.store.sql import TaskWrite
 
@@ -51,7 +52,7 @@ class Owed(Generic[S]):
             log.warning("owed-tasks-ordered", tasks=ordered, kinds=sorted(self.kinds))
 
     def _tasks(self, row: Any) -> list[TaskWrite]:
-        state = type(self.empty).model_validate_json(row["state"])
+        state = read_stored(type(self.empty), row["state"])
         return [self._ordered(row["dossier_id"], task) for task in self.owed(state)]
 
     def _ordered(self, dossier: UUID, task: Task) -> TaskWrite:
