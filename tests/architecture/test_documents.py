@@ -1,14 +1,15 @@
 """What people read: the front page is short, every link leads somewhere, and no page is left behind by the code."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
 
-from shared.runtime.kernel import decider, message, work
+from shared.runtime.kernel import decider, hearing, message, work
 from shared.services import SERVICES
-from tests.architecture.source import ROOT, tracked
+from tests.architecture.source import ROOT, Module, modules, tracked
 from tests.architecture.test_packages import PACKAGES
 from tests.floors import _FLOORS
 from tests.reference import README, chapter, rows
@@ -17,7 +18,7 @@ README_LINES = 150
 MACHINE = ROOT / "shared" / "runtime" / "README.md"
 WORDS = (
     decider.Message, decider.Decider, decider.Decision, message.Record, message.Item, message.Handled, message.Place,
-    work.Work, work.Draft, work.Said,
+    message.Claim, work.Work, work.Draft, work.Said,
 )  # fmt: skip
 """What whoever reads the machine meets first."""
 
@@ -72,9 +73,22 @@ def test_the_page_of_the_machine_has_each_of_its_packages_from_the_top_down() ->
 
 def test_the_page_of_the_machine_explains_the_words_of_the_kernel_and_where_they_are() -> None:
     told = {row[0].strip("*"): row[2].strip("`") for row in rows(chapter(MACHINE, "Words"))}
-    assert {word.__name__: told.get(word.__name__) for word in WORDS} == {
+    assert {word.__name__: told.get(word.__name__) or told.get(word.__name__.lower()) for word in WORDS} == {
         word.__name__: word.__module__.removeprefix("shared.runtime.").replace(".", "/") + ".py" for word in WORDS
     }
+
+
+def again(word: str, room: Module) -> bool:
+    """Whether a file of the machine gives the name of that word to something else."""
+    made = [node.name for node in room.tree.body if isinstance(node, ast.ClassDef)]
+    aliases = [target for node in room.tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    return word in made + [one.id for one in aliases if isinstance(one, ast.Name)]
+
+
+@pytest.mark.parametrize("word", [*WORDS, hearing.Heard], ids=lambda word: word.__name__)
+def test_a_word_of_the_machine_means_one_thing(word: type) -> None:
+    found = [room.name for room in modules("shared/runtime") if again(word.__name__, room)]
+    assert found == [word.__module__]
 
 
 def test_the_page_of_the_tests_has_every_floor() -> None:

@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 from shared.runtime.aio.pacing import rest
 from shared.runtime.kafka.clients import Broker
 from shared.runtime.kernel.message import WrappedKey
-from shared.runtime.keys.judged import Heard, Judge
+from shared.runtime.keys.judged import HeardKey, Judge
 from shared.runtime.keys.rewrapping import keks_in_use
 from shared.runtime.store.lost import LOST_CONNECTION
 from shared.topics import KEYS
@@ -43,7 +43,7 @@ async def take_back_keys(pool: "Pool[asyncpg.Record]", reader: AIOKafkaConsumer,
     return found
 
 
-async def _take_back(pool: "Pool[asyncpg.Record]", judge: Judge, heard: Sequence[Heard]) -> int:
+async def _take_back(pool: "Pool[asyncpg.Record]", judge: Judge, heard: Sequence[HeardKey]) -> int:
     held = await _held(pool, heard)
     kept, contested = judge.settle(heard, held)
     places = [(one.partition, one.offset) for one in kept.values()]
@@ -152,17 +152,17 @@ SOURCE = "keys"
 """The name under which `heard` remembers how far the keys topic is read."""
 
 
-async def _held(asked: Any, heard: Sequence[Heard]) -> Mapping[UUID, WrappedKey]:
+async def _held(asked: Any, heard: Sequence[HeardKey]) -> Mapping[UUID, WrappedKey]:
     """The keys that are held of these dossiers."""
     rows = await asked.fetch(_HELD, [one.dossier_id for one in heard])
     return {row["dossier_id"]: WrappedKey(*row) for row in rows}
 
 
-def _is_news(one: Heard, held: Mapping[UUID, WrappedKey]) -> bool:
+def _is_news(one: HeardKey, held: Mapping[UUID, WrappedKey]) -> bool:
     return one.key is None or one.key != held.get(one.dossier_id)
 
 
-def _columns(kept: Iterable[Heard], held: Mapping[UUID, WrappedKey]) -> list[list[Any]]:
+def _columns(kept: Iterable[HeardKey], held: Mapping[UUID, WrappedKey]) -> list[list[Any]]:
     """Dossiers, their keys, and in whose place each of these may stand: the one that it was compared with."""
     rows = [
         (one.dossier_id, one.key and one.key.kek_id, one.key and one.key.wrapped, was and was.wrapped)
@@ -214,7 +214,7 @@ def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     return [[row[n] for row in rows] for n in range(width)]
 
 
-def _heard(got: Mapping[TopicPartition, Sequence[Any]]) -> Iterable[Heard]:
+def _heard(got: Mapping[TopicPartition, Sequence[Any]]) -> Iterable[HeardKey]:
     """What can be read of these records."""
     for messages in got.values():
         for message in messages:
@@ -224,14 +224,14 @@ def _heard(got: Mapping[TopicPartition, Sequence[Any]]) -> Iterable[Heard]:
                 log.error("key-unreadable")
 
 
-def _read(message: Any) -> Heard:
+def _read(message: Any) -> HeardKey:
     """One record. Raises ValueError, KeyError or TypeError for what says nothing of any key."""
     dossier_id = UUID((message.key or b"").decode())
     if message.value is None:
-        return Heard(dossier_id, None, message.partition, message.offset)
+        return HeardKey(dossier_id, None, message.partition, message.offset)
     body = orjson.loads(message.value)
     kek_id = str(body["kek_id"])
     if "\0" in kek_id:
         raise ValueError("no text column can hold a NUL")
     key = WrappedKey(dossier_id, kek_id, bytes.fromhex(body["wrapped"]))
-    return Heard(dossier_id, key, message.partition, message.offset)
+    return HeardKey(dossier_id, key, message.partition, message.offset)

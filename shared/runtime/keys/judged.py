@@ -30,7 +30,7 @@ REMEMBERED = 10_000
 """So many of those that were not kept are told once only."""
 
 
-class Heard(NamedTuple):
+class HeardKey(NamedTuple):
     """What a record of the keys topic says of a dossier: its key (None: destroyed); and where it lies."""
 
     dossier_id: UUID
@@ -44,7 +44,7 @@ class Settled(NamedTuple):
     topic has a key that is not theirs, though theirs is held.
     """
 
-    kept: Mapping[UUID, Heard]
+    kept: Mapping[UUID, HeardKey]
     contested: frozenset[UUID]
 
 
@@ -77,11 +77,11 @@ class Judge:
         for reason in (REPLACED, UNOPENED, KEK_MISSING):
             self.metrics.keys_refused.labels(reason)
 
-    def settle(self, heard: Iterable[Heard], held: Mapping[UUID, WrappedKey]) -> Settled:
+    def settle(self, heard: Iterable[HeardKey], held: Mapping[UUID, WrappedKey]) -> Settled:
         """What these records, in the order in which they lie, come to where these keys are held: destroyed if any says
         so, the last one otherwise that may stand in the place of the one before.
         """
-        kept: dict[UUID, Heard] = {}
+        kept: dict[UUID, HeardKey] = {}
         contested: set[UUID] = set()
         for one in heard:
             before = kept[one.dossier_id].key if one.dossier_id in kept else held.get(one.dossier_id)

@@ -45,7 +45,7 @@ class Without:
 EVERYTHING = Without()
 
 
-class Claim(NamedTuple):
+class Claimed(NamedTuple):
     """A record that says to be an event of ours: by its form it is."""
 
     sequence: int
@@ -61,7 +61,7 @@ async def last_sequences(
     return {shard: highest(some) for shard, some in (await last_claims(broker, service, upto, shards)).items()}
 
 
-def highest(claims: Sequence[Claim]) -> int:
+def highest(claims: Sequence[Claimed]) -> int:
     """The highest sequence that is claimed, 0 if none is."""
     return max((one.sequence for one in claims), default=0)
 
@@ -69,7 +69,7 @@ def highest(claims: Sequence[Claim]) -> int:
 async def last_claims(
     broker: Broker, service: str, upto: Mapping[int, int] = NOWHERE, shards: Collection[int] = ALL,
     without: Without = EVERYTHING,
-) -> dict[int, list[Claim]]:  # fmt: skip
+) -> dict[int, list[Claimed]]:  # fmt: skip
     """Shard → what is claimed near its end, where `last_sequences` looks, by all but what is left out."""
     partitions = [TopicPartition(topic_of(service), shard) for shard in shards]
     async with broker.reader(f"{service}-guard") as consumer:
@@ -77,7 +77,7 @@ async def last_claims(
         starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         upper = {tp: min(end, upto.get(tp.partition, end)) for tp, end in ends.items()}
         far = {tp: max(starts[tp], end - FAR) for tp, end in upper.items()}
-        last, back = dict[int, list[Claim]]((shard, []) for shard in shards), TAIL
+        last, back = dict[int, list[Claimed]]((shard, []) for shard in shards), TAIL
 
         def may_be_further(tp: TopicPartition, end: int) -> bool:
             found = highest(last[tp.partition])
@@ -94,13 +94,13 @@ async def last_claims(
 
 
 async def _between(
-    consumer: AIOKafkaConsumer, claimed: Callable[[Any], Claim | None],
+    consumer: AIOKafkaConsumer, claimed: Callable[[Any], Claimed | None],
     lower: Mapping[TopicPartition, int], upper: Mapping[TopicPartition, int],
-) -> dict[TopicPartition, list[Claim]]:  # fmt: skip
+) -> dict[TopicPartition, list[Claimed]]:  # fmt: skip
     """What is claimed at these offsets of each partition."""
     for tp, offset in lower.items():
         consumer.seek(tp, offset)
-    claims = dict[TopicPartition, list[Claim]]((tp, []) for tp in lower)
+    claims = dict[TopicPartition, list[Claimed]]((tp, []) for tp in lower)
     waiting = set(lower)
     while waiting:
         got = await consumer.getmany(*waiting, timeout_ms=1000)
@@ -129,9 +129,9 @@ async def fit(broker: Broker, topics: Sequence[str]) -> None:
             raise Misconfigured(f"topic {topic} has {partitions} partitions, the store has {SHARDS} shards")
 
 
-def _claim(message: Any, service: str, without: Without) -> Claim | None:
+def _claim(message: Any, service: str, without: Without) -> Claimed | None:
     ours = own(message.headers, service, message.partition)
     if ours is None or Spot(message.partition, message.offset) in without.spots:
         return None
-    claim = Claim(ours[0].sequence, ours[0].id)
+    claim = Claimed(ours[0].sequence, ours[0].id)
     return claim if without.positions.get(claim.event_id, claim.sequence) == claim.sequence else None

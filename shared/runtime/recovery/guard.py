@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from shared.errors import Misconfigured, Unavailable
 from shared.runtime.kafka.clients import Broker, refusal
 from shared.runtime.keys.sent import unpublish_keys
-from shared.runtime.recovery.ends import ALL, NOWHERE, Claim, Without, fit, highest, key_ends, last_claims
+from shared.runtime.recovery.ends import ALL, NOWHERE, Claimed, Without, fit, highest, key_ends, last_claims
 from shared.runtime.recovery.own import disowned
 from shared.runtime.store.lost import LOST_CONNECTION
 from shared.topics import KEYS, SHARDS, topic_of
@@ -203,7 +203,7 @@ class RestoreGuard:
 
     async def _told(
         self, asked_of_kafka: bool, shards: Collection[int], without: Without
-    ) -> tuple[_Ends, Mapping[int, Sequence[Claim]]]:
+    ) -> tuple[_Ends, Mapping[int, Sequence[Claimed]]]:
         """The topics' ends; while Kafka is down, the highest positions that this process knows, if these will do."""
         try:
             async with asyncio.timeout(self.wait_s):

@@ -22,7 +22,7 @@ S = TypeVar("S", bound=Model)
 PAGE = 200
 """So many dossiers at most in one answer, and where nobody asks for fewer."""
 
-Place = tuple[datetime, UUID]
+PageEnd = tuple[datetime, UUID]
 """Where a page ends: the limit and the id of its last dossier."""
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,13 +39,13 @@ class Page(Generic[S]):
     total: int
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: PageEnd) -> str:
     """A place as text for a query: 32 letters, digits, hyphens and underscores."""
     microseconds = (place[0] - _BEGINNING) // timedelta(microseconds=1)
     return base64.urlsafe_b64encode(_CURSOR.pack(microseconds, place[1].bytes)).decode()
 
 
-def place_of(cursor: str) -> Place:
+def place_of(cursor: str) -> PageEnd:
     """The place that a cursor names. Raises ValueError for what is none."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{32}", cursor):
         raise ValueError("not a cursor")
@@ -55,7 +55,7 @@ def place_of(cursor: str) -> Place:
     return _BEGINNING + timedelta(microseconds=microseconds), UUID(bytes=dossier)
 
 
-def page_asked(cursor: str | None, limit: str | None) -> tuple[Place, int]:
+def page_asked(cursor: str | None, limit: str | None) -> tuple[PageEnd, int]:
     """From where and how many, as a query says it. Raises Refused DOS-INT-015 that names what is wrong."""
     faults, start = [], (_BEGINNING, UUID(int=0))
     try:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.runtime.kernel.message import WrappedKey
-from shared.runtime.keys.judged import REMEMBERED, Heard, Judge, why_not
+from shared.runtime.keys.judged import REMEMBERED, HeardKey, Judge, why_not
 from shared.runtime.keys.sealing import Kek, Keks, new_data_key
 from shared.runtime.observe.metrics import Metrics
 from tests.unit.conftest import LogLines
@@ -61,9 +61,9 @@ def told(by: Judge) -> dict[str, float]:
 REASONS = ("replaced", "unopened", "kek-missing")
 
 
-def heard(*keys: WrappedKey | None) -> list[Heard]:
+def heard(*keys: WrappedKey | None) -> list[HeardKey]:
     """Records of one dossier, one after the other."""
-    return [Heard(ONE, key, 0, offset) for offset, key in enumerate(keys)]
+    return [HeardKey(ONE, key, 0, offset) for offset, key in enumerate(keys)]
 
 
 TRUE = st.sampled_from([HELD, OLD.wrap(ONE, KEY), NEW.wrap(ONE, KEY)])
@@ -88,7 +88,7 @@ def test_it_does_not_matter_how_records_are_cut_into_batches(first: list[Wrapped
     whole, _ = judge().settle(heard(*first, *second), {})
     some, _ = judge().settle(heard(*first), {})
     held = {dossier: one.key for dossier, one in some.items() if one.key is not None}
-    rest, _ = judge().settle([Heard(ONE, key, 0, len(first) + n) for n, key in enumerate(second)], held)
+    rest, _ = judge().settle([HeardKey(ONE, key, 0, len(first) + n) for n, key in enumerate(second)], held)
     assert {**some, **rest} == whole
 
 
@@ -106,7 +106,7 @@ def test_each_is_counted_and_told_once_without_the_key(log_lines: LogLines) -> N
 
 def test_no_number_of_them_fills_the_memory() -> None:
     by = judge()
-    by.settle([Heard(dossier, WrappedKey(dossier, "kek-1", b""), 0, 0) for dossier in some_dossiers()], {})
+    by.settle([HeardKey(dossier, WrappedKey(dossier, "kek-1", b""), 0, 0) for dossier in some_dossiers()], {})
     assert len(by._told) == REMEMBERED
 
 
