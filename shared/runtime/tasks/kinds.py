@@ -30,7 +30,7 @@ class Attempt:
 Row: TypeAlias = "asyncpg.Record | Mapping[str, Any]"
 """A claimed task as the database, or whoever enqueued it, tells it."""
 
-Work = Callable[[Attempt], Awaitable[Outcome | None]]
+Run = Callable[[Attempt], Awaitable[Outcome | None]]
 """Returns what the task came to; None if it has ended the task itself, or the task is no longer its own."""
 
 
@@ -41,7 +41,7 @@ class TaskKind:
     """
 
     payload: type[Model]
-    run: Work
+    run: Run
     dependency: str | None = None
     timeout_s: float = 20.0
     slow: bool = False
