@@ -23,6 +23,7 @@ WORDS = (
 """What whoever reads the machine meets first."""
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_TABLE = re.compile(r"^CREATE (?:UNLOGGED )?TABLE (\w+)", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 PAGES = tuple(name for name in tracked() if name.endswith(".md"))
 
@@ -76,6 +77,14 @@ def test_the_page_of_the_machine_explains_the_words_of_the_kernel_and_where_they
     assert {word.__name__: told.get(word.__name__) or told.get(word.__name__.lower()) for word in WORDS} == {
         word.__name__: word.__module__.removeprefix("shared.runtime.").replace(".", "/") + ".py" for word in WORDS
     }
+
+
+def test_the_page_of_the_machine_has_every_table_that_all_services_share() -> None:
+    told = " ".join(row[0] for row in rows(chapter(MACHINE, "What lies in the database")))
+    scripts = [ROOT / name for name in tracked() if name.startswith("shared/runtime/store/migrations/")]
+    made = {name for script in scripts for name in _TABLE.findall(script.read_text(encoding="utf-8"))}
+    assert len(made) > 10
+    assert [name for name in sorted(made) if f"`{name}`" not in told] == []
 
 
 def again(word: str, room: Module) -> bool:
