@@ -23,6 +23,9 @@ WATCHER_TOKEN = "watcher_token"  # noqa: S105 - a file's name
 AUTHORITY_KEY = "kafka_ca_key.pem"
 """Only who makes certificates for brokers needs it."""
 
+_BROUGHT = frozenset({CLIENTS, "register_credentials"})
+"""Made by other hands: of the units that there are, and by whoever runs the register."""
+
 _CITIZEN_APPS = ("citizen-app-a", "citizen-app-b")
 
 
@@ -51,10 +54,10 @@ def _key_of_32_bytes() -> str:
 _MAKERS: Mapping[str, Callable[[], str]] = {
     **{f"{name}_db_password": _password for name in ("admin", *SERVICES, AUDITOR)},
     **{f"{name}_kafka_password": _password for name in (ADMIN, *SERVICES, *SUBSCRIBERS)},
+    **{name: _password for row in SERVICES.values() for name in row.secrets if name not in _BROUGHT},
     "kek": _key_of_32_bytes,
     "request_hmac_key": _key_of_32_bytes,
     "vnpay_secret": lambda: secrets.token_hex(24),
-    "smtp_password": _password,
 }
 
 

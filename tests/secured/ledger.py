@@ -119,13 +119,19 @@ SERVICE = (
 )  # fmt: skip
 """All that a new service is."""
 
+RUNS = ("intake", "ledger", "audit")
+"""Of the others' processes only those that the test needs; their databases, topics and permissions are all there."""
+
 INSIDE = (
-    # Of the others' processes only those that it needs; their databases, topics and permissions are all there.
-    Cut("tests/secured/conftest.py", "secured=True) as stack", 'secured=True, services=("intake", "ledger")) as stack'),
+    Cut("tests/secured/conftest.py", "secured=True) as stack", f"secured=True, services={RUNS}) as stack"),
     Cut(
         "tests/secured/test_ledger.py",
         "",
-        '''"""The ledger runs beside the desk, as itself."""
+        '''"""The ledger runs beside the desk and the keeper of the trail, as itself."""
+
+import asyncio
+import re
+import sys
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -153,6 +159,16 @@ async def test_the_ledger_is_ready_hears_says_and_is_scraped(play: Play) -> None
         return told["dossier_messages_handled_total", "ok"] == entered == told[PUBLISHED] == 1
 
     await until(counted, seconds=SOON_S, what="the ledger to have counted one dossier")
+
+
+async def test_the_trail_holds_what_the_ledger_has_stored(play: Play) -> None:
+    verifying = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.audit", "verify", env=play.stack.environment("audit"),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    told = (await verifying.communicate())[0].decode()
+    assert verifying.returncode == 0, told
+    assert re.search(r"^ +ledger +[0-9]+ +1 +1 ", told, re.MULTILINE), told
 ''',
     ),
 )
