@@ -103,7 +103,9 @@ class StepTold(Model):
 
 
 class Timeline(Summary):
-    """Everything the desk knows of a dossier, without personal data."""
+    """Everything the desk knows of a dossier, without personal data. `possible`: the acts that whoever asks may do
+    with it now, by their addresses.
+    """
 
     procedure: str
     agency: str
@@ -118,6 +120,7 @@ class Timeline(Summary):
     fee: FeeTold
     notices: tuple[NoticeTold, ...]
     events: tuple[StepTold, ...]
+    possible: tuple[str, ...] = ()
 
 
 class ToBeTold(Summary):
