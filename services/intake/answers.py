@@ -103,9 +103,7 @@ class StepTold(Model):
 
 
 class Timeline(Summary):
-    """Everything the desk knows of a dossier, without personal data. `possible`: the acts that whoever asks may do
-    with it now, by their addresses.
-    """
+    """Everything the desk knows of a dossier, without personal data."""
 
     procedure: str
     agency: str
@@ -120,7 +118,6 @@ class Timeline(Summary):
     fee: FeeTold
     notices: tuple[NoticeTold, ...]
     events: tuple[StepTold, ...]
-    possible: tuple[str, ...] = ()
 
 
 class ToBeTold(Summary):

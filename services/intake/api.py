@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.intake import commands, operations
-from services.intake.acts import ACTS, FILER, UNIT, Act, possible
+from services.intake.acts import ACTS, FILER, UNIT, Act
 from services.intake.commands import PERSONAL
 from services.intake.reaching import to_be_told
 from services.intake.state import State
@@ -55,18 +55,15 @@ def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant, channel: str
 
 class IntakeApi:
     """The routes with what they need. `law` is the catalogue in force, `kek` wraps the keys of new dossiers, `callers`
-    are those who may come in, `acts` what they may do with a dossier.
+    are those who may come in.
     """
 
-    def __init__(
-        self, resources: Resources, law: Catalogue, kek: Keks, callers: Callers, acts: Sequence[Act] = ACTS
-    ) -> None:
+    def __init__(self, resources: Resources, law: Catalogue, kek: Keks, callers: Callers) -> None:
         self.resources = resources
         self.door = resources.door
         self.law = law
         self.kek = kek
         self.callers = callers
-        self.acts = acts
         self.states = StateReader(resources.pool, State, resources.readable)
 
     async def submit(self, request: Request) -> Response:
@@ -140,11 +137,9 @@ class IntakeApi:
         return {**sealed, "applicant": seal_applicant(key, dossier, applicant, channel)}
 
     async def read(self, request: Request, dossier: UUID) -> Response:
-        """The timeline: status, holder, limits, fee, events, and what whoever asks may do now."""
+        """The timeline: status, holder, limits, fee, events."""
         client = await self.callers.admit(request, *FILER.roles)
-        state = await self._visible(dossier, client)
-        steps = [act.name for act in possible(state, client.actor("read"), self.acts)]
-        return json_response({**timeline(self.law, state), "possible": steps})
+        return json_response(timeline(self.law, await self._visible(dossier, client)))
 
     async def overdue(self, request: Request) -> Response:
         """Dossiers of the officer's unit whose acceptance limit passed unanswered, a page at a time; `total` is all."""
@@ -206,7 +201,7 @@ def _receipt_faults(content: Any, client: Client, now: datetime) -> list[Fault]:
 
 def routes(resources: Resources, law: Catalogue, acts: Sequence[Act] = ACTS) -> list[DoorRoute]:
     """The desk's routes."""
-    api = IntakeApi(resources, law, resources.settings.kek(), callers(resources), acts)
+    api = IntakeApi(resources, law, resources.settings.kek(), callers(resources))
     told, one = operations, partial(DoorRoute, tag="dossiers")
     return [
         one(ROOT, api.submit, told.SUBMIT),

@@ -15,7 +15,6 @@ from deploy.postgres.provision import Databases
 from deploy.stack import without_password
 from services.intake.__main__ import service
 from services.intake.acts import ACTS
-from services.intake.answers import Timeline
 from services.intake.api import routes
 from services.intake.operations import EXAMPLE
 from services.intake.rules import rules
@@ -50,12 +49,6 @@ class Door:
         head["idempotency-key"] = str(uuid4())
         return await ask(self.app, "POST", f"{self.path}{act}", head, orjson.dumps(body))
 
-    async def possible(self, client: str) -> list[str]:
-        """The steps that the timeline offers."""
-        answer = await ask(self.app, "GET", self.path, {"authorization": f"Bearer {self.tokens[client]}"})
-        Timeline.model_validate(answer.content)
-        return list(answer.content["possible"])
-
 
 @pytest_asyncio.fixture
 async def door(ground: Ground, fresh_databases: Databases) -> AsyncIterator[Door]:
@@ -81,8 +74,6 @@ async def test_a_made_up_act_is_done_and_refused_over_http_and_its_note_is_seale
     filed = await door.post("citizen-app-a", "", **EXAMPLE)
     assert filed.status == 201, filed.content
     door.path += f"/{filed.content['dossier_id']}"
-    assert await door.possible("citizen-app-a") == ["correction"]
-    assert await door.possible(OFFICER) == ["request-supplement", "accept", "refuse", "visit"]
     citizen = await door.post("citizen-app-a", "/visit", where="counter")
     assert (citizen.status, citizen.content["code"]) == (403, "DOS-SEC-003")
     other = await door.post(f"officer-{OTHER}", "/visit", where="counter")
@@ -99,4 +90,3 @@ async def test_a_made_up_act_is_done_and_refused_over_http_and_its_note_is_seale
     assert (await door.post(OFFICER, "/refuse", reason="not-competent")).status == 200
     late = await door.post(OFFICER, "/visit", where="counter")
     assert (late.status, late.content["code"], late.content["possible"]) == (409, "DOS-INT-010", [])
-    assert await door.possible(OFFICER) == []
