@@ -12,7 +12,7 @@ from shared.events import catalogue
 from shared.events.base import Event
 from shared.events.intake import DossierSubmitted
 from shared.events.upcasters import Upcaster
-from shared.runtime.kernel.decider import Decider
+from shared.runtime.kernel.decider import Decider, Evolve
 
 
 class DossierSubmittedV2(DossierSubmitted):
@@ -48,24 +48,23 @@ STEPS: Sequence[Upcaster] = (
 
 
 @contextmanager
-def later_release() -> Iterator[None]:
-    """This process is of that release: all that reads events knows its versions."""
-    known, said = catalogue.READINGS, {**catalogue.WRITER}
-    writer = said.pop(DossierSubmitted)
-    catalogue.READINGS = catalogue.readings({**said, DossierSubmittedV3: writer}, STEPS)
+def later_release(steps: Sequence[Upcaster] = STEPS) -> Iterator[None]:
+    """This process is of a release with these steps: all that reads events knows its versions."""
+    known, said = catalogue.READINGS, dict(catalogue.WRITER)
+    writer = said.pop(steps[0].old)
+    catalogue.READINGS = catalogue.readings({**said, steps[-1].new: writer}, steps)
     try:
         yield
     finally:
         catalogue.READINGS = known
 
 
-def upgraded(decider: Decider[Any]) -> Decider[Any]:
-    """The same rules and folds, of the newest version."""
-    return replace(decider, rules=_renamed(decider.rules), folds=_renamed(decider.folds))
-
-
-def _renamed(table: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    return {DossierSubmittedV3 if key is DossierSubmitted else key: rule for key, rule in table.items()}
+def upgraded(decider: Decider[Any], fold: Evolve, steps: Sequence[Upcaster] = STEPS) -> Decider[Any]:
+    """The same rules, about the newest version, which that release folds so."""
+    newest = steps[-1].new
+    rules = {newest if key is steps[0].old else key: rule for key, rule in decider.rules.items()}
+    folds = {key: one for key, one in decider.folds.items() if key is not steps[0].old}
+    return replace(decider, rules=rules, folds={**folds, newest: fold})
 
 
 def written_as(kind: type[Event], head: Mapping[str, str], data: bytes) -> tuple[dict[str, str], bytes]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.topics import TOPICS
 from tests.compose import __main__ as trials
 from tests.compose.guide import GUIDE, commands
 
@@ -27,3 +28,11 @@ def test_a_block_is_what_bash_can_read(name: str) -> None:
 def test_a_block_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ValueError, match="not enough values"):
         commands("no-such-block")
+
+
+def test_whoever_hears_a_service_is_upgraded_before_it() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    before = {writer: set(re.findall(r"\w+", others)) for writer, others in rows}
+    heard = {topic.writer: set(topic.readers) - {topic.writer} for topic in TOPICS.values() if topic.public}
+
+    assert before == {writer: readers for writer, readers in heard.items() if readers}

@@ -50,6 +50,23 @@ async def test_store_and_trail_of_an_honest_writer_agree(stage: Stage) -> None:
     ]
 
 
+async def test_versions_and_types_that_this_release_does_not_know_are_stored_and_compared_as_they_were_written(
+    stage: Stage,
+) -> None:
+    kinds = ("citizen-verified.v1", "citizen-verified.v2", "citizen-verified.v9", "moon-landed.v1")
+    written = [
+        one.headed(ce_type=f"vn.gov.dossier.{kind}").saying(one.value[:-1] + b',"not_foreseen":1}')
+        for one, kind in zip(chain(len(kinds)), kinds, strict=True)
+    ]
+    await stage.store(*written)
+    await stage.publish(*written)
+    await stage.audited(len(written))
+    assert (await stage.verified()).clean
+    rows = await stage.pool.fetch("SELECT type, value FROM trail JOIN records ON id = record_id ORDER BY sequence")
+    assert [tuple(row) for row in rows] == [(one.headers["ce_type"], one.value) for one in written]
+    assert await stage.discrepancies() == []
+
+
 async def test_a_row_deleted_in_the_middle_is_named(stage: Stage) -> None:
     report = await _tamper(stage, f"DELETE FROM events WHERE shard = {SHARD} AND position = 4")
     assert _found(report) == [(SHARD, 4, 4, "missing in the store", "deleted")]
