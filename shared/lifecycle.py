@@ -27,6 +27,15 @@ class Status(IntEnum):
     PROCESSED = 9
     RETURNED = 10
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Status | None":
+        """A status that a later release has put down: none of these, nothing is legal in it, and it is kept."""
+        if type(value) is not int:
+            return None
+        other = int.__new__(cls, value)
+        other._name_, other._value_ = f"STATUS_{value}", value
+        return other
+
 
 LABELS: Mapping[Status, Text] = MappingProxyType(
     {
@@ -43,6 +52,8 @@ LABELS: Mapping[Status, Text] = MappingProxyType(
     }
 )
 """Status → its name in both languages."""
+OTHER = Text("Trạng thái khác", "Another status")
+"""The name of one that this release does not know."""
 
 LAPSED = Text("Quá hạn bổ sung giấy tờ", "Supplement not received in time")
 """What status 1 is called once a supplement has lapsed, until an officer decides: the portal has no code for it."""

@@ -14,7 +14,7 @@ from shared.events import payment as paid
 from shared.events import verification as verified
 from shared.events.base import Actor, Event, FeeLine, Model, UnknownWord
 from shared.events.names import first_type, name_of
-from shared.lifecycle import FINAL, LABELS, LAPSED, Status, after
+from shared.lifecycle import FINAL, LABELS, LAPSED, OTHER, Status, after
 from shared.runtime.kernel.decider import Evolve, Message
 from shared.wording import Language, Text, told_in
 
@@ -97,7 +97,7 @@ class Filed(Part):
         """What the status is called; None of a dossier that does not exist."""
         if self.status is None:
             return None
-        return LAPSED if self.status is Status.REGISTERED and self.lapsed_at else LABELS[self.status]
+        return LAPSED if self.status is Status.REGISTERED and self.lapsed_at else LABELS.get(self.status, OTHER)
 
     def is_filed_by(self, name: str, unit: str | None) -> bool:
         """Whether somebody called `name`, of this unit if an officer, stands for the filer: the client that filed, or

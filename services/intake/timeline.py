@@ -18,7 +18,7 @@ from shared.events.base import Actor, Event
 from shared.events.names import name_of
 from shared.law.calendar import VIETNAM, vietnam_date
 from shared.law.catalogue import Catalogue
-from shared.lifecycle import FINAL, Status
+from shared.lifecycle import FINAL, LABELS, Status
 from shared.wording import Language, Text
 
 STEPS: Mapping[type[Event], Text] = MappingProxyType(
@@ -130,12 +130,13 @@ def _refusal(law: Catalogue, reason: str | None, locale: Language) -> dict[str, 
 
 
 def holder(state: State) -> str | None:
-    """Who has to act: the unit's code, the applicant while a supplement or payment is awaited, nobody once it is over.
+    """Who has to act: the unit's code, the applicant while a supplement or payment is awaited, nobody once it is over,
+    or in a status that this release does not know.
 
     So before acceptance it is the unit exactly as long as `accept_by` runs (C4).
     """
     filed = state.intake
-    if filed.status is None or filed.status in FINAL:
+    if filed.status not in LABELS or filed.status in FINAL:
         return None
     if filed.status is Status.SUPPLEMENT_REQUESTED or filed.status is Status.REGISTERED and awaits_payment(state):
         return "applicant"
