@@ -18,6 +18,7 @@ from shared.events import notification as said
 from shared.events import payment as paid
 from shared.events.base import Model, UnknownWord, Word
 from shared.runtime.kernel.decider import NOTHING, Decision, Message, Outcome, Rule, Task
+from shared.runtime.kernel.stored import read_stored
 
 SEND, SEND_AGAIN, GIVEN_UP, TELL_DESK = "send-mail", "send-mail-again", "mail-given-up", "tell-desk"
 """Kinds of task: a first attempt, and a further one at a mailbox or domain that did not take the mail. Those have
@@ -258,7 +259,7 @@ def on_discarded(state: State, outcome: Message[MailDiscarded]) -> Decision:
 def given_up(told: Mapping[str, Any]) -> Task:
     """The task that tells of a mail that is given up, of what is known of its task, or of what that came to."""
     kept = {name: told[name] for name in MailDiscarded.model_fields if name in told}
-    return Task(GIVEN_UP, MailDiscarded.model_validate_json(json.dumps(kept)))
+    return Task(GIVEN_UP, read_stored(MailDiscarded, json.dumps(kept)))
 
 
 def on_left(state: State, outcome: Message[MailLeft]) -> Decision:

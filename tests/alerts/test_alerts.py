@@ -134,6 +134,14 @@ CASES: Mapping[str, Case] = {
         {'dossier_dead_letters_open{service="payment"}': "1x6"},
         {'dossier_dead_letters_open{service="payment"}': "0x6"},
     ),
+    "DossierEventsPassedOver": Case(
+        3,
+        {'dossier_messages_handled_total{service="payment",outcome="skipped"}': "0 0 1 1"},
+        {
+            'dossier_messages_handled_total{service="payment",outcome="skipped"}': "0x3",
+            'dossier_messages_handled_total{service="payment",outcome="duplicate"}': "0+1x3",
+        },
+    ),
     "DossierParked": Case(
         16,
         {'dossier_parked_dossiers{service="payment"}': "1x16"},

@@ -19,7 +19,7 @@ from shared.runtime.kernel.decider import Message, Task
 from shared.runtime.kernel.hearing import reread
 from shared.runtime.kernel.message import Item, dead_letter
 from shared.runtime.kernel.sharding import shard_of
-from shared.runtime.kernel.stored import as_stored
+from shared.runtime.kernel.stored import as_stored, read_stored
 from shared.runtime.store import sql
 from shared.runtime.store.commit import Commit
 from shared.runtime.store.lost import LOST_CONNECTION
@@ -145,7 +145,7 @@ def _message(engine: Engine, open_secret: Open, row: asyncpg.Record) -> Message[
     kept = orjson.loads(open_secret(row["value"]))
     known: list[type[Model]] = [*engine.decider.rules, TaskFailed]
     models = {model.__name__: model for model in known}
-    body = models[kept["type"]].model_validate_json(orjson.dumps(kept["body"]))
+    body = read_stored(models[kept["type"]], orjson.dumps(kept["body"]))
     return Message(UUID(kept["id"]), row["dossier_id"], datetime.fromisoformat(kept["at"]), body)
 
 

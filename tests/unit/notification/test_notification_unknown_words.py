@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notification.rules import MailTaken, SendMail
+from services.notification.rules import MailDiscarded, MailTaken, SendMail, given_up
 from services.notification.state import Facts, Owed, Recipient, State
 from services.notification.texts import spoken, text
 from shared.errors import TooNew
@@ -89,3 +89,13 @@ async def test_a_notice_that_this_release_has_no_words_for_waits_and_nobody_is_t
     with pytest.raises(TooNew):
         await (desk.office.send(False, attempt) if way == "send" else desk.office.tell_desk(attempt))
     assert server.taken == []
+
+
+def test_a_mail_of_a_later_release_that_an_operator_gives_up_is_told_by_its_own_words() -> None:
+    told = {"about": str(MESSAGE), "owed": {**controls.owed().model_dump(mode="json"), "notice": WORD, "mood": "fine"}}
+    task = given_up(told)
+    assert isinstance(task.payload, MailDiscarded)
+    assert task.payload.owed is not None
+    assert task.payload.owed.notice == WORD
+    discarded = given(NOTIFICATION, [filed()]).when(task.payload).decision.events
+    assert [getattr(event, "notice", None) for event in discarded] == [WORD]

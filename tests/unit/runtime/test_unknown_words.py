@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.intake.acts import possible
@@ -15,9 +16,13 @@ from services.notification.texts import spoken, subject, text
 from services.notification.waiting import waiting
 from shared.errors import Refused
 from shared.events.base import Event, UnknownWord
+from shared.events.catalogue import WRITER
+from shared.events.envelope import read_body
+from shared.events.schema import schema
 from shared.runtime.kernel.decider import Decider
 from shared.runtime.kernel.stored import as_stored
 from tests import controls
+from tests.any_event import valid
 from tests.controls import EVENTS
 from tests.deciders import DECIDERS, INTAKE, LAW, NOTIFICATION
 from tests.given import as_message
@@ -76,3 +81,17 @@ def test_the_service_goes_on_when_the_word_comes_in_the_midst_of_the_story(decid
 @given(events=st.lists(st.sampled_from([*(one.values[0] for one in TOMORROW), *EVENTS]), max_size=12))
 def test_the_service_goes_on_whatever_words_come_in_whatever_order(decider: Decider[Any], events: list[Event]) -> None:
     _goes_on(decider, events)
+
+
+@pytest.mark.parametrize("decider", DECIDERS.values(), ids=lambda one: one.name)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_whatever_a_schema_of_ours_allows_is_folded_and_kept(decider: Decider[Any], data: st.DataObject) -> None:
+    state = decider.empty
+    for n, kind in enumerate(data.draw(st.lists(st.sampled_from(list(decider.folds)), min_size=1, max_size=4))):
+        content = data.draw(valid(schema(kind)))
+        heard = read_body(kind.TYPE, WRITER[kind], orjson.dumps(content))
+        assert heard is not None
+        state = decider.evolve(state, as_message(heard, n))
+        kept = as_stored(state)
+        assert as_stored(type(state).model_validate_json(kept)) == kept
