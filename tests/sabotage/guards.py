@@ -242,4 +242,10 @@ GUARDS = (
         "tests/unit/runtime/test_fetched.py"
         "::test_a_record_of_strange_bytes_is_read_as_the_broker_reads_it[an offset far behind]",
     ),
+    Guard(
+        "who may do an act, and when, is looked at before its rule",
+        (Cut("services/intake/rules.py", "        check(act, state, asked.body.by, acts)\n", ""),),
+        "tests/unit/intake/test_intake_acts.py"
+        "::test_an_act_is_refused_or_possible_as_its_row_says_whoever_asks_in_every_status[refuse]",
+    ),
 )
