@@ -11,6 +11,7 @@ from services.audit.state import EVOLVES
 from services.audit.state import State as Audited
 from shared.runtime.kernel.decider import Decider
 from shared.runtime.kernel.stored import as_stored, read_stored
+from shared.runtime.recovery.rebuild import _equal
 from tests.controls import EVENTS
 from tests.deciders import INTAKE, NOTIFICATION, PAYMENT, VERIFICATION
 from tests.given import as_message
@@ -69,3 +70,13 @@ def test_no_event_makes_a_state_forget_what_is_unknown_in_it_or_in_one_of_its_pa
         state = read_stored(type(decider.empty), orjson.dumps(empty))
         after = decider.evolve(state, as_message(event))
         assert parts <= set(places(orjson.loads(as_stored(after)))), type(event).__name__
+
+
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: one.name)
+def test_what_is_unknown_in_a_live_state_is_no_difference_to_a_rebuilt_one_and_anything_else_is(
+    decider: Decider[Any],
+) -> None:
+    state = everything(decider)
+    live = orjson.dumps(with_more(state, orjson.loads(as_stored(state)))).decode()
+    assert _equal(state, live, decider.empty)
+    assert not _equal(decider.empty, live, decider.empty)
