@@ -76,3 +76,25 @@ def types_read_as(events: Iterable[type[Event]]) -> list[str]:
     """The types that come to one of these classes, in whichever version they were written."""
     wanted = set(events)
     return [kind for kind, reading in READINGS.items() if reading.newest in wanted]
+
+
+def steps_back(upcasters: Sequence[Upcaster]) -> Mapping[type[Event], Callable[[Any], Event]]:
+    """The newest versions that this release does not write yet, with the step to the one that it writes."""
+    return MappingProxyType({one.new: one.back for one in upcasters if one.back is not None})
+
+
+BACK: Mapping[type[Event], Callable[[Any], Event]] = steps_back(UPCASTERS)
+
+
+def as_written(event: Event) -> Event:
+    """What is about to be said, in the version in which this release writes it."""
+    back = BACK.get(type(event))
+    return event if back is None else back(event)
+
+
+def as_read(written: Event) -> Event:
+    """What was written, in its newest version. Raises what a step raises."""
+    reading = READINGS.get(written.TYPE)
+    for step in reading.steps if reading is not None else ():
+        written = step(written)
+    return written

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from shared.errors import Refused, Unavailable
 from shared.events.base import Event
+from shared.events.catalogue import as_read, as_written
 from shared.events.envelope import MAX_EVENT_BYTES
 from shared.runtime.kernel.decider import Decider, Decision, Message, Numbered, Task, event_id
 from shared.runtime.kernel.message import Handled, Item
@@ -17,7 +18,9 @@ LONGEST_NUMBER = 10**12
 
 @dataclass(slots=True)
 class Said:
-    """An event about to be stored. `numbered` still waits for its running number."""
+    """An event about to be stored: its message as everybody will read it, its data as they are written. `numbered`
+    still waits for its running number.
+    """
 
     message: Message[Event]
     caused_by: UUID
@@ -105,9 +108,9 @@ class Work:
 
     def _draft(self, item: Item, message: Message[Any], n: int, event: Event | Numbered) -> Said:
         numbered = event if isinstance(event, Numbered) else None
-        body = event.build(LONGEST_NUMBER) if isinstance(event, Numbered) else event
-        said = Message(event_id(message.id, self.decider.name, n), self.dossier_id, message.at, body)
-        return Said(said, message.id, _wire(body), numbered, traceparent=item.traceparent)
+        written = as_written(event.build(LONGEST_NUMBER) if isinstance(event, Numbered) else event)
+        said = Message(event_id(message.id, self.decider.name, n), self.dossier_id, message.at, as_read(written))
+        return Said(said, message.id, _wire(written), numbered, traceparent=item.traceparent)
 
     def _wait(self, item: Item) -> Draft:
         if item.request:
@@ -124,9 +127,9 @@ class Work:
         """Put the drawn running numbers (by id of the Said) into the events and fold once more."""
         for one in self.folded:
             if isinstance(one, Said) and one.numbered is not None:
-                event = one.numbered.build(numbers[id(one)])
-                one.message = Message(one.message.id, one.message.dossier_id, one.message.at, event)
-                one.data = _wire(event)
+                written = as_written(one.numbered.build(numbers[id(one)]))
+                one.message = Message(one.message.id, one.message.dossier_id, one.message.at, as_read(written))
+                one.data = _wire(written)
         self.state = self._folded_into(
             self.base, [one.message if isinstance(one, Said) else one for one in self.folded]
         )

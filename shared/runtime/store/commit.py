@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 import orjson
 
 from shared.errors import Refused
+from shared.events.catalogue import as_written
 from shared.events.envelope import unplaced_headers
 from shared.runtime.aio.crash import crash_point
 from shared.runtime.kernel.decider import Decider, Message, Task, event_id, task_id
@@ -198,13 +199,13 @@ class Commit:
             work.numbered(drawn)
 
     def _row(self, one: Said) -> EventRow:
-        message, body = one.message, one.message.body
+        message, written = one.message, type(as_written(one.message.body))
         shard = shard_of(message.dossier_id)
         bare = unplaced_headers(
-            type(body), message.id, message.at, message.dossier_id, self.decider.name, shard, one.caused_by,
+            written, message.id, message.at, message.dossier_id, self.decider.name, shard, one.caused_by,
             one.traceparent,
         )  # fmt: skip
-        return EventRow(shard, message.id, message.dossier_id, one.caused_by, body.TYPE, bare, one.data)
+        return EventRow(shard, message.id, message.dossier_id, one.caused_by, written.TYPE, bare, one.data)
 
     def _claims(self) -> list[Claim]:
         """Claims under which something is said."""

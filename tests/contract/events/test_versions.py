@@ -13,21 +13,24 @@ from hypothesis import strategies as st
 from shared.errors import Poison
 from shared.events import catalogue, schema
 from shared.events.__main__ import FOLDER, main
-from shared.events.base import Event
-from shared.events.catalogue import BY_TYPE, READINGS, SAID_BY, WRITER, readings, types_read_as
+from shared.events.base import Event, Model
+from shared.events.catalogue import BY_TYPE, READINGS, SAID_BY, WRITER, as_written, readings, types_read_as
 from shared.events.envelope import read_body
 from shared.events.intake import DossierSubmitted
 from shared.events.upcasters import UPCASTERS, Upcaster
+from shared.runtime.kernel.decider import Command, Decider, Decision, Message, Numbered
 from shared.runtime.kernel.hearing import Positions, classify, reread
 from shared.runtime.kernel.message import Item
+from shared.runtime.kernel.work import Work
 from tests.any_event import valid
-from tests.controls import citizen_verified, dossier_submitted
+from tests.controls import citizen_verified, dossier_submitted, message
 from tests.overlay import (
     STEPS,
     DossierSubmittedV2,
     DossierSubmittedV3,
     counter_told,
     later_release,
+    paper_count_left_out,
     papers_counted,
     written_as,
 )
@@ -37,6 +40,7 @@ from tests.unit.runtime.records import WRITER as INTAKE
 EVENTS = sorted(BY_TYPE.values(), key=lambda event: event.TYPE)
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 OLD = DossierSubmitted.TYPE
+HALF_WAY = (STEPS[0], replace(STEPS[1], back=paper_count_left_out))
 
 
 @pytest.fixture
@@ -113,6 +117,20 @@ def test_any_valid_event_of_an_old_version_is_a_valid_one_of_the_next(step: Upca
     assert step.new.model_validate_json(new.model_dump_json()) == new
 
 
+@pytest.mark.parametrize("step", [one for one in (*UPCASTERS, *HALF_WAY) if one.back], ids=lambda one: one.old.TYPE)
+@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+@given(data=st.data())
+def test_what_is_still_written_as_the_old_version_is_read_as_what_was_to_be_said(
+    step: Upcaster, data: st.DataObject
+) -> None:
+    new = step.step(step.old.model_validate_json(orjson.dumps(data.draw(valid(schema.schema(step.old))))))
+    assert step.back is not None
+    old = step.back(new)
+    assert type(old) is step.old
+    assert step.old.model_validate_json(old.model_dump_json()) == old
+    assert step.step(old) == new
+
+
 # The one place where bodies are read
 
 
@@ -166,6 +184,49 @@ def test_a_step_with_a_bug_is_told_without_what_it_read(monkeypatch: pytest.Monk
 
 def test_a_release_that_does_not_know_a_version_passes_over_it() -> None:
     assert read_body(DossierSubmittedV2.TYPE, "intake", b"anything") is None
+
+
+# A release that reads a version and does not write it yet
+
+
+class Ask(Command):
+    """To submit something."""
+
+
+class Papers(Model):
+    """How many papers there are."""
+
+    count: int = 0
+
+
+def _asked(state: Papers, asked: Message[Ask]) -> Decision:
+    def submitted(number: int) -> Event:
+        old = dossier_submitted(code=f"H02.15.12-260302-{number:04}")
+        return papers_counted(counter_told(old))
+
+    return Decision((submitted(7), Numbered("series", submitted)))
+
+
+def _counted(state: Papers, event: Message[DossierSubmittedV3]) -> Papers:
+    return Papers(count=state.count + event.body.paper_count)
+
+
+def test_the_old_version_is_written_and_all_who_read_it_have_the_newest_us_too(
+    tomorrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "BACK", catalogue.steps_back(HALF_WAY))
+    decider = Decider("intake", Papers(), {Ask: _asked}, {DossierSubmittedV3: _counted})
+    asked = message(Ask())
+    work = Work(decider, asked.dossier_id, 0, Papers(), parked=False)
+    draft = work.take(Item(message=asked, dossier_id=asked.dossier_id), answered=False)
+    assert draft.dead is None
+    work.numbered({id(draft.said[1]): 8})
+    assert work.state == Papers(count=4)
+    for one, code in zip(draft.said, ("0007", "0008"), strict=True):
+        assert as_written(one.message.body).TYPE == DossierSubmittedV2.TYPE
+        read = read_body(DossierSubmittedV2.TYPE, "intake", one.data)
+        assert (read, type(read)) == (one.message.body, DossierSubmittedV3)
+        assert isinstance(read, DossierSubmittedV3) and read.code.endswith(code)
 
 
 # What subscribers read
