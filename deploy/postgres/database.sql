@@ -10,5 +10,7 @@ CREATE TABLE IF NOT EXISTS migrations (
     digest     text        NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 );
+-- Whether a release that does not know the migration works on beside it. What is older than this column every release knows.
+ALTER TABLE migrations ADD COLUMN IF NOT EXISTS additive boolean NOT NULL DEFAULT false;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO :auditor;
 RESET ROLE;

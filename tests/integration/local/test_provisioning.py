@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from deploy.local.ground import Ground
+from deploy.postgres.migrations import Migration
 from deploy.postgres.provision import Databases, provision, scram_verifier
 from shared.errors import Misconfigured
 from shared.services import SERVICES
@@ -88,12 +89,64 @@ async def test_a_migration_that_was_changed_after_it_was_run_is_refused(another:
         await provision(another, _project(tmp_path, **{"001_first": _FIRST + " -- a word more"}))
 
 
-async def test_code_older_than_the_database_is_refused(another: Databases, tmp_path: Path) -> None:
-    root = _project(tmp_path, **{"001_first": _FIRST, "002_second": "SELECT 1"})
+def _without(root: Path, name: str) -> Path:
+    (root / f"shared/runtime/store/migrations/{name}.sql").unlink()
+    return root
+
+
+async def test_a_release_works_on_beside_what_a_later_one_has_only_added(another: Databases, tmp_path: Path) -> None:
+    root = _project(tmp_path, **{"001_first": _FIRST, "002_second": "ALTER TABLE stamps ADD COLUMN place text"})
     await provision(another, root)
-    (root / "shared/runtime/store/migrations/002_second.sql").unlink()
-    with pytest.raises(Misconfigured, match="shared/002_second was run but is not here"):
-        await provision(another, root)
+    assert await provision(another, _without(root, "002_second")) == ()
+    assert await _fetchval(another.url("payment"), "SELECT count(place) FROM stamps") == 0
+
+
+async def test_code_older_than_the_database_is_refused(another: Databases, tmp_path: Path) -> None:
+    root = _project(tmp_path, **{"001_first": _FIRST, "002_second": "ALTER TABLE stamps DROP COLUMN id"})
+    await provision(another, root)
+    with pytest.raises(Misconfigured, match="shared/002_second was run but is not here, and does more than add"):
+        await provision(another, _without(root, "002_second"))
+
+
+async def test_a_line_of_releases_that_goes_another_way_is_refused(another: Databases, tmp_path: Path) -> None:
+    root = _project(tmp_path, **{"001_first": _FIRST, "002_second": "CREATE TABLE more ()", "003_third": "SELECT 1"})
+    await provision(another, root)
+    with pytest.raises(Misconfigured, match="shared/002_second was run but is not here, and what comes after it is"):
+        await provision(another, _without(root, "002_second"))
+
+
+ADDS = (
+    "",
+    "-- a comment; DROP TABLE stamps\nCREATE TABLE more (id int NOT NULL, CHECK (id > 0));\nGRANT SELECT ON more TO x;",
+    "CREATE INDEX by_place ON stamps (place);",
+    "ALTER TABLE stamps ADD COLUMN place text",
+    "alter table stamps add column if not exists place text not null default ''",
+    "ALTER TABLE stamps ADD COLUMN place text, ADD COLUMN at timestamptz NOT NULL DEFAULT now()",
+    "CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS $$ SELECT $1; $$; COMMENT ON TABLE stamps IS 'DROP; it''s'",
+)
+CHANGES = (
+    "DROP TABLE stamps",
+    "CREATE TABLE more (id int); DROP TABLE stamps",
+    "ALTER TABLE stamps ADD COLUMN place text NOT NULL",
+    "ALTER TABLE stamps ADD COLUMN place text, ADD COLUMN at timestamptz NOT NULL",
+    "ALTER TABLE stamps ADD COLUMN place text, DROP COLUMN id",
+    "ALTER TABLE stamps ADD COLUMN place text CHECK (place <> '')",
+    "ALTER TABLE stamps ADD COLUMN place text UNIQUE",
+    "ALTER TABLE stamps RENAME COLUMN id TO number",
+    "ALTER TABLE stamps ALTER COLUMN id TYPE bigint",
+    "ALTER TABLE stamps ADD CONSTRAINT positive CHECK (id > 0)",
+    "CREATE UNIQUE INDEX once ON stamps (place)",
+    "CREATE OR REPLACE FUNCTION twice(int) RETURNS int LANGUAGE sql AS $$ SELECT $1 * 3 $$",
+    "CREATE TRIGGER told BEFORE INSERT ON stamps EXECUTE FUNCTION tell()",
+    "UPDATE stamps SET id = id + 1",
+    "REVOKE INSERT ON stamps FROM :service",
+    "DO $$ BEGIN DROP TABLE stamps; END $$",
+)
+
+
+@pytest.mark.parametrize(("sql", "adds"), [*((sql, True) for sql in ADDS), *((sql, False) for sql in CHANGES)])
+def test_a_migration_adds_or_does_more(sql: str, adds: bool) -> None:
+    assert Migration("shared/002_second", "", sql).additive is adds
 
 
 async def test_a_migration_that_fails_leaves_nothing_and_names_its_line(another: Databases, tmp_path: Path) -> None:
