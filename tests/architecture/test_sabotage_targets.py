@@ -1,4 +1,6 @@
-"""The list of sabotage cannot rot: what it cuts is still there, once, and so is the test that must notice."""
+"""The list of sabotage cannot rot: what it cuts is still there, once, and so is the test that must notice. Nor can the
+sixth service, which is put into a copy of the tree by the same means.
+"""
 
 import ast
 from pathlib import Path
@@ -7,6 +9,7 @@ import pytest
 
 from tests.sabotage.__main__ import Mislaid, make
 from tests.sabotage.guards import GUARDS, Cut, Guard
+from tests.secured import ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,6 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_what_sabotage_cuts_is_there_exactly_once(cut: Cut) -> None:
     assert (ROOT / cut.file).read_text(encoding="utf-8").count(cut.old) == 1
     assert cut.old != cut.new
+
+
+@pytest.mark.parametrize("cut", [*ledger.SERVICE, *ledger.INSIDE], ids=lambda cut: cut.file)
+def test_the_places_of_a_sixth_service_are_there(cut: Cut) -> None:
+    file = ROOT / cut.file
+    assert file.read_text(encoding="utf-8").count(cut.old) == 1 if cut.old else not file.exists()
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
