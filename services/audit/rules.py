@@ -12,6 +12,9 @@ from shared.events.audit import DiscrepancyFound
 from shared.events.base import Digest, Model, UnknownWord, Word
 from shared.runtime.kernel.decider import Decision, Message, Outcome, Rule
 
+PARTITION = "partition"
+"""The kind of subject that a record is about which names no other: where it lies."""
+
 
 class Discrepancy(Outcome):
     """The alarm that rings because of one record: a topic does not tell one unbroken story."""

@@ -17,7 +17,7 @@ class Told(Model):
 
 
 class State(Model):
-    """A dossier as audit sees it. A record that names no dossier stands under its partition's own id."""
+    """A dossier, or a partition, as audit sees it: what was said of its records."""
 
     audit: Told = Field(default_factory=Told)
 

@@ -20,7 +20,7 @@ from aiokafka.structs import TopicPartition
 from services.audit import trail_store
 from services.audit.ordering import Shelf, Verdict, looked_back
 from services.audit.reading import Raw, Read, read
-from services.audit.rules import Discrepancy
+from services.audit.rules import PARTITION, Discrepancy
 from services.audit.tasks import REPORT
 from services.audit.trail_store import Found, Pool, Shard
 from shared.errors import Fenced
@@ -285,7 +285,9 @@ def _alarm(found: Found, verdict: Verdict) -> TaskWrite:
         kind=found.kind, topic=one.topic, partition=one.partition, offset=one.offset,
         sequence=found.sequence, expected=found.expected, record_sha256=one.digest.hex(),
     )  # fmt: skip
-    dossier = one.event.dossier_id if one.event else uuid5(_NAMESPACE, f"{one.topic}/{one.partition}")
+    # A record that names nothing is about the partition where it lies.
+    kind = one.event.kind if one.event else PARTITION
+    subject = one.event.dossier_id if one.event else uuid5(_NAMESPACE, f"{one.topic}/{one.partition}")
     said = event_id(found.id, SERVICE, 1)
     # With what is null: the release before, to which audit can go back, asks for it.
-    return TaskWrite(found.id, REPORT, dossier, payload.model_dump_json(), None, said)
+    return TaskWrite(found.id, REPORT, subject, payload.model_dump_json(), None, said, subject=kind)

@@ -10,6 +10,7 @@ class DiscrepancyFound(Event):
 
     TYPE = "vn.gov.dossier.discrepancy-found.v1"
     VERSION = "1.1.0"
+    SUBJECTS = ()  # whatever the record is about, or the partition where it lies
     kind: Literal["gap", "fork", "second-content", "foreign", "unreadable"] | UnknownWord
     topic: Word
     partition: int

@@ -64,6 +64,10 @@ class UnknownWord(str):
         return {"description": told, "pattern": _WORD, "type": "string"}
 
 
+DOSSIER = "dossier"
+"""The first kind of subject, and the only one that citizens see. Others are a word too: `partition`, `seal`."""
+
+
 class Model(BaseModel):
     """Frozen, and closed to fields it does not know: what we write carries nothing by accident."""
 
@@ -74,6 +78,8 @@ class Event(Model):
     """A fact, in the past tense. `TYPE` is its CloudEvents type, `VERSION` the full version of its schema."""
 
     TYPE: ClassVar[str]
+    SUBJECTS: ClassVar[tuple[str, ...]] = (DOSSIER,)
+    """What it may be about: kinds of subject, any if empty. All of one type's share the model of their state."""
     VERSION: ClassVar[str] = "1.0.0"
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from shared.errors import Poison
 from shared.events import catalogue
-from shared.events.base import Event
+from shared.events.base import DOSSIER, Event
 from shared.ids import read_id
 
 MAX_EVENT_BYTES = 64 * 1024
@@ -26,6 +26,7 @@ SCHEMA_ROOT = "https://schemas.dossier.gov.vn"
 _SOURCE = "urn:dossier:"
 _STRUCTURED = "application/cloudevents"
 
+_KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -55,6 +56,8 @@ class Envelope:
     sequence: int
     previous: UUID | None
     traceparent: str | None = None
+    kind: str = DOSSIER
+    """Of the subject, whose id is `dossier_id`."""
 
 
 def schema_uri(event: type[Event]) -> str:
@@ -74,7 +77,7 @@ def rfc3339(at: datetime) -> str:
 
 def unplaced_headers(
     event: type[Event], id_: UUID, at: datetime, dossier_id: UUID, writer: str, shard: int, caused_by: UUID,
-    trace: str | None = None,
+    trace: str | None = None, kind: str = DOSSIER,
 ) -> dict[str, str]:  # fmt: skip
     """Headers of an event whose place in its shard is not given yet: all but its sequence and the event before it.
     No personal data by construction.
@@ -87,7 +90,7 @@ def unplaced_headers(
         "ce_source": source(writer, shard),
         "ce_type": event.TYPE,
         "ce_time": rfc3339(at),
-        "ce_subject": f"dossier/{dossier}",
+        "ce_subject": f"{kind}/{dossier}",
         "ce_dataschema": schema_uri(event),
         "ce_partitionkey": dossier,
         "ce_correlationid": dossier,
@@ -99,7 +102,9 @@ def unplaced_headers(
 def headers(event: type[Event], envelope: Envelope, caused_by: UUID) -> dict[str, str]:
     """All headers of one event, as the store completes and the relay publishes them."""
     one = envelope
-    made = unplaced_headers(event, one.id, one.time, one.dossier_id, one.writer, one.shard, caused_by, one.traceparent)
+    made = unplaced_headers(
+        event, one.id, one.time, one.dossier_id, one.writer, one.shard, caused_by, one.traceparent, one.kind
+    )
     made["ce_sequence"] = f"{one.sequence:020d}"
     if one.previous is not None:
         made["ce_previous"] = str(one.previous)
@@ -168,12 +173,14 @@ def _envelope(text: Mapping[str, str]) -> Envelope:
         raise ValueError("no ids")
     writer, shard = _source(text["ce_source"])
     dossier = read_id(text["ce_partitionkey"])
-    if text["ce_subject"] != f"dossier/{dossier}":
+    kind, _, subject = text["ce_subject"].partition("/")
+    if subject != str(dossier) or _KIND.fullmatch(kind) is None:
         raise ValueError("another subject")
     previous, trace = text.get("ce_previous"), text.get("traceparent")
     return Envelope(
         read_id(text["ce_id"]), text["ce_type"], _time(text["ce_time"]), dossier, writer, shard,
         _sequence(text["ce_sequence"]), None if previous is None else read_id(previous), traceparent(trace or ""),
+        kind,
     )  # fmt: skip
 
 

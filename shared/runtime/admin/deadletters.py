@@ -12,7 +12,7 @@ import orjson
 import structlog
 
 from shared.errors import Unavailable
-from shared.events.base import Model
+from shared.events.base import DOSSIER, Model
 from shared.runtime.aio.fatal import trace_only
 from shared.runtime.engine.engine import Engine
 from shared.runtime.kernel.decider import Message, Task
@@ -145,8 +145,8 @@ def _message(engine: Engine, open_secret: Open, row: asyncpg.Record) -> Message[
     kept = orjson.loads(open_secret(row["value"]))
     known: list[type[Model]] = [*engine.decider.rules, TaskFailed]
     models = {model.__name__: model for model in known}
-    body = read_stored(models[kept["type"]], orjson.dumps(kept["body"]))
-    return Message(UUID(kept["id"]), row["dossier_id"], datetime.fromisoformat(kept["at"]), body)
+    body, at = read_stored(models[kept["type"]], orjson.dumps(kept["body"])), datetime.fromisoformat(kept["at"])
+    return Message(UUID(kept["id"]), row["dossier_id"], at, body, kept.get("kind", DOSSIER))
 
 
 class _Redrive(Commit):
@@ -161,7 +161,8 @@ class _Redrive(Commit):
         """Handle what waits; None if nothing does, and the dossier is not parked either."""
         firsts = [self._first_of(item.message) for item in self.items if item.message is not None]
         found = await sql.load(self.conn, {dossier_id: 0}, firsts, (), ())
-        work = self._work(dossier_id, found.states)
+        kinds = [item.message.kind for item in self.items if item.message is not None]
+        work = self._work(dossier_id, kinds[0] if kinds else DOSSIER, found.states)
         if not self.waiting and not work.parked:
             return None
         self.shards = [shard_of(dossier_id)]
@@ -206,7 +207,7 @@ class _Redrive(Commit):
         if message is not None and isinstance(message.body, TaskFailed):
             said, body = self._first_of(message), message.body
             task = sql.TaskWrite(message.id, body.kind, message.dossier_id, body.payload, None, said)
-            await sql.enqueue(self.conn, [task])
+            await sql.enqueue(self.conn, [replace(task, subject=message.kind)])
 
     async def _fail(self, one: _Waiting, failure: Exception) -> None:
         """Still failing: a dead letter (it may have been only parked so far), and one redrive more."""

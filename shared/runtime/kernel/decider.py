@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from shared.events.base import Event, Model
+from shared.events.base import DOSSIER, Event, Model
 from shared.ids import derived_id
 from shared.runtime.kernel.view import View
 
@@ -33,6 +33,8 @@ class Message(Generic[B]):
     dossier_id: UUID
     at: datetime
     body: B
+    kind: str = DOSSIER
+    """Of the subject, whose id is `dossier_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Decider(Generic[S]):
     known of that (JSON: its payload, or its outcome; empty if it cannot be read): for a service that waits for each of
     its outcomes. `shape` numbers how states are folded: a release that folds a field out of events that older releases
     have folded already takes the next number, as does one that draws other rows of `views`, and its states are made
-    anew (`rebuild --apply`).
+    anew (`rebuild --apply`). `others` are the empty states of subjects that are no dossiers, by kind.
     """
 
     name: str
@@ -99,6 +101,11 @@ class Decider(Generic[S]):
     given_up: Callable[[Mapping[str, Any]], Task] | None = None
     shape: int = 1
     views: Sequence[View] = ()
+    others: Mapping[str, S] = field(default_factory=dict)
+
+    def empty_of(self, kind: str) -> S:
+        """The empty state of a kind of subject; the dossier's for one of which this service has nothing to remember."""
+        return self.others.get(kind, self.empty)
 
     def evolve(self, state: S, event: Message[Event]) -> S:
         """Fold one event, heard or our own, into the state. Unknown events change nothing; it cannot fail."""

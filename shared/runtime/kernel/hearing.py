@@ -1,7 +1,7 @@
 """Is this record the next one, a repeat, a gap, a fork, or none of ours? Pure: positions in, verdicts out."""
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from uuid import UUID
 
@@ -103,14 +103,17 @@ def _read(record: Record, place: Place, envelope: Envelope, data: bytes) -> Item
         if _too_large(record):
             raise Poison("too-large", f"{len(record.value or b'')} bytes, at most {MAX_RECORD_BYTES}")
         body = read_body(envelope.type, envelope.writer, data)
+        if body is not None and body.SUBJECTS and envelope.kind not in body.SUBJECTS:
+            raise Poison("envelope", f"{envelope.type} is about no {envelope.kind}")
     except Poison as poison:
         return Item(record=record, place=place, failure=poison, dossier_id=envelope.dossier_id)
     if body is None:
         return Item(record=record, place=place)
-    message = Message(envelope.id, envelope.dossier_id, envelope.time, body)
+    message = Message(envelope.id, envelope.dossier_id, envelope.time, body, envelope.kind)
     return Item(
-        message=message, record=record, place=place, dossier_id=envelope.dossier_id, traceparent=envelope.traceparent
-    )
+        message=message, record=record, place=place, dossier_id=envelope.dossier_id, traceparent=envelope.traceparent,
+        kind=envelope.kind,
+    )  # fmt: skip
 
 
 def _advance(heard: Heard, item: Item) -> Item:
@@ -131,4 +134,4 @@ def reread(record: Record) -> Item:
     writer = TOPICS[record.topic].writer
     place = Place(writer, record.partition, record.offset, envelope.sequence, envelope.id)
     item = _read(record, place, envelope, data)
-    return Item(item.message, record, None, None, None, item.failure, envelope.dossier_id, redriven=True)
+    return replace(item, place=None, traceparent=None, redriven=True, dossier_id=envelope.dossier_id)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.errors import DossierError, Poison
-from shared.events.base import Model
+from shared.events.base import DOSSIER, Model
 from shared.registry import BUGS
 from shared.runtime.kernel.decider import Message
 
@@ -88,6 +88,8 @@ class Item:
     dossier_id: UUID | None = None
     redriven: bool = False
     traceparent: str | None = None
+    kind: str = DOSSIER
+    """Of the subject, whose id is `dossier_id`."""
 
     @property
     def named(self) -> dict[str, str]:

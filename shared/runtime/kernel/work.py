@@ -1,12 +1,12 @@
 """One dossier inside one batch: its state as read, what its messages decide, and the state that comes of it. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from shared.errors import Refused, Unavailable
-from shared.events.base import Event
+from shared.events.base import DOSSIER, Event
 from shared.events.catalogue import as_read, as_written
 from shared.events.envelope import MAX_EVENT_BYTES
 from shared.runtime.kernel.decider import Decider, Decision, Message, Numbered, Task, event_id
@@ -50,6 +50,7 @@ class Work:
     version: int
     state: Any
     parked: bool
+    kind: str = DOSSIER
     base: Any = None
     folded: list[Message[Any] | Said] = field(default_factory=list)
     steps: int = 0
@@ -109,7 +110,8 @@ class Work:
     def _draft(self, item: Item, message: Message[Any], n: int, event: Event | Numbered) -> Said:
         numbered = event if isinstance(event, Numbered) else None
         written = as_written(event.build(LONGEST_NUMBER) if isinstance(event, Numbered) else event)
-        said = Message(event_id(message.id, self.decider.name, n), self.dossier_id, message.at, as_read(written))
+        id_ = event_id(message.id, self.decider.name, n)
+        said = Message(id_, self.dossier_id, message.at, as_read(written), self.kind)
         return Said(said, message.id, _wire(written), numbered, traceparent=item.traceparent)
 
     def _wait(self, item: Item) -> Draft:
@@ -128,7 +130,7 @@ class Work:
         for one in self.folded:
             if isinstance(one, Said) and one.numbered is not None:
                 written = as_written(one.numbered.build(numbers[id(one)]))
-                one.message = Message(one.message.id, one.message.dossier_id, one.message.at, as_read(written))
+                one.message = replace(one.message, body=as_read(written))
                 one.data = _wire(written)
         self.state = self._folded_into(
             self.base, [one.message if isinstance(one, Said) else one for one in self.folded]

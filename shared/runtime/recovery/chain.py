@@ -105,7 +105,7 @@ def taken(found: Found) -> Taken:
         place = f"event {envelope.sequence} of shard {envelope.shard}"
         at = f"offset {one.offset} of partition {one.partition}"
         raise Unavailable(f"{place} on the topic ({at}) cannot be read: {poison.reason}") from poison
-    message = None if body is None else Message(envelope.id, envelope.dossier_id, envelope.time, body)
+    message = None if body is None else Message(envelope.id, envelope.dossier_id, envelope.time, body, envelope.kind)
     return Taken(
         envelope.shard, envelope.id, envelope.dossier_id, UUID(found.text["ce_causationid"]), envelope.type,
         dict(found.text), data, envelope.sequence, envelope.previous, one.timestamp, message,

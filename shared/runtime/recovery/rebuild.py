@@ -18,6 +18,7 @@ import asyncpg
 import orjson
 
 from shared.errors import Poison
+from shared.events.base import DOSSIER
 from shared.events.catalogue import types_read_as
 from shared.events.envelope import open_record, read_body, read_envelope
 from shared.runtime.aio.parallel import cores, on_cores
@@ -190,7 +191,7 @@ def _fold(
     decider: Decider[Any], limits: Mapping[tuple[str, int], int], rows: Sequence[Any], states: dict[UUID, Any]
 ) -> int:
     """Fold events of the trail, in their order, into `states`; returns how many cannot be read."""
-    unreadable, empty, evolve = 0, decider.empty, decider.evolve
+    unreadable, evolve = 0, decider.evolve
     for event_id, dossier, kind, source, shard, sequence, headers, value in rows:
         if sequence > limits.get((source, shard), 0):
             continue
@@ -201,8 +202,10 @@ def _fold(
             # The live service could not read it either: a dead letter there, and nothing was folded.
             unreadable += 1
             continue
-        if body is not None:
-            states[dossier] = evolve(states.get(dossier, empty), Message(event_id, dossier, at, body))
+        if body is not None and type(body) in decider.folds:
+            # The kinds that one type is about share a model, and the first is as good as any to fold it.
+            before = states.get(dossier) or decider.empty_of((body.SUBJECTS or (DOSSIER,))[0])
+            states[dossier] = evolve(before, Message(event_id, dossier, at, body))
     return unreadable
 
 

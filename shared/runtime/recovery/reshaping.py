@@ -235,17 +235,19 @@ class _Shard:
         folded = [one for one in messages if type(one.body) in decider.folds]
         dossiers = list({one.dossier_id: None for one in folded})
         known = await shapes.in_the_making(self.conn, self.shard, dossiers)
-        model = type(decider.empty)
-        states = {dossier: read_stored(model, text) for dossier, text in known.items()}
+        kinds = {one.dossier_id: one.kind for one in folded}
+        empty = {dossier: decider.empty_of(kind) for dossier, kind in kinds.items()}
+        states = {dossier: read_stored(type(empty[dossier]), text) for dossier, text in known.items()}
         for message in folded:
-            states[message.dossier_id] = decider.evolve(states.get(message.dossier_id, decider.empty), message)
-        rebuilt = [self._rebuilt(dossier, state) for dossier, state in states.items()]
+            before = states.get(message.dossier_id, empty[message.dossier_id])
+            states[message.dossier_id] = decider.evolve(before, message)
+        rebuilt = [self._rebuilt(dossier, kinds[dossier], state) for dossier, state in states.items()]
         await shapes.keep(self.conn, self.shard, source, self.made[source], rebuilt)
 
-    def _rebuilt(self, dossier: UUID, state: Any) -> shapes.Rebuilt:
+    def _rebuilt(self, dossier: UUID, kind: str, state: Any) -> shapes.Rebuilt:
         rows = {view.name: view.row(state) for view in self.ground.decider.views}
         told = {name: {"dossier_id": str(dossier), **row} for name, row in rows.items() if row is not None}
-        return shapes.Rebuilt(dossier, as_stored(state), orjson.dumps(told).decode())
+        return shapes.Rebuilt(dossier, kind, as_stored(state), orjson.dumps(told).decode())
 
     async def _read(self, topic: str, start: int, stop: int) -> list[Record]:
         """Some records from `start` on, before `stop`; at least one."""
@@ -287,4 +289,10 @@ def _said(service: str, rows: Sequence[Any]) -> Iterator[Message[Event]]:
     for row in rows:
         body = read_body(row["type"], service, row["data"])
         if body is not None:
-            yield Message(row["event_id"], row["dossier_id"], datetime.fromisoformat(row["at"]), body)
+            yield Message(
+                row["event_id"],
+                row["dossier_id"],
+                datetime.fromisoformat(row["at"]),
+                body,
+                row["subject"].partition("/")[0],
+            )

@@ -13,7 +13,7 @@ said.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from shared.errors import MovedOn, Unavailable
+from shared.events.base import DOSSIER
 from shared.runtime.kafka.clients import Broker
 from shared.runtime.kafka.records import record
 from shared.runtime.kernel.decider import Decider
@@ -155,14 +156,15 @@ class TakingBack:
         for one in fresh:
             by_dossier[one.dossier_id].append(one)
         rows = await conn.fetch("SELECT dossier_id, state FROM states WHERE dossier_id = ANY($1)", list(by_dossier))
-        known = {row["dossier_id"]: read_stored(type(self.decider.empty), row["state"]) for row in rows}
-        folded = {
-            dossier: self._folded(known.get(dossier, self.decider.empty), some)
-            for dossier, some in sorted(by_dossier.items())
-        }
+        known = {row["dossier_id"]: row["state"] for row in rows}
+        kinds = {one.dossier_id: one.message.kind for one in fresh if one.message is not None}
+        empty = {dossier: self.decider.empty_of(kinds.get(dossier, DOSSIER)) for dossier in by_dossier}
+        before = {one: read_stored(type(empty[one]), known[one]) if one in known else empty[one] for one in by_dossier}
+        folded = {dossier: self._folded(before[dossier], some) for dossier, some in sorted(by_dossier.items())}
         await conn.execute(
             _WRITE_STATES,
-            list(folded), [len(by_dossier[dossier]) for dossier in folded],
+            list(folded), [kinds.get(dossier, DOSSIER) for dossier in folded],
+            [len(by_dossier[dossier]) for dossier in folded],
             [as_stored(state) for state in folded.values()],
             [self.desk.unit(state) for state in folded.values()],
             [self.desk.status(state) for state in folded.values()],
@@ -189,7 +191,7 @@ class TakingBack:
         if last.message is None:
             return []
         return [
-            ordered(self.decider, last.caused_by, n, last.dossier_id, task)
+            ordered(self.decider, replace(last.message, id=last.caused_by), n, task)
             for n, task in enumerate(self.decider.owed(state, last.message), 1)
         ]
 
@@ -217,8 +219,9 @@ class _Wanted:
 _INSERT = """INSERT INTO events (shard, position, event_id, dossier_id, caused_by, type, headers, data, recorded_at)
     SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::jsonb[],
                          $8::bytea[], $9::timestamptz[])"""
-_WRITE_STATES = """INSERT INTO states (dossier_id, version, state, unit, status, attention_at)
-    SELECT * FROM unnest($1::uuid[], $2::integer[], $3::jsonb[], $4::text[], $5::smallint[], $6::timestamptz[])
+_WRITE_STATES = """INSERT INTO states (dossier_id, subject, version, state, unit, status, attention_at)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::jsonb[], $5::text[], $6::smallint[],
+                         $7::timestamptz[])
     ON CONFLICT (dossier_id) DO UPDATE SET version = states.version + excluded.version, state = excluded.state,
         unit = excluded.unit, status = excluded.status, attention_at = excluded.attention_at"""
 _DRAW_FORWARD = """INSERT INTO numbers (series, last) SELECT * FROM unnest($1::text[], $2::bigint[])

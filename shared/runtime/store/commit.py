@@ -140,22 +140,23 @@ class Commit:
             return Draft(item, Handled("stale"))
         if item.dossier_id is None or (item.message is None and item.failure is None):
             return Draft(item, Handled("dead_lettered" if item.failure else "skipped"), dead=item.failure)
-        work = self._work(item.dossier_id, found.states)
+        work = self._work(item.dossier_id, item.message.kind if item.message else item.kind, found.states)
         return work.take(item, item.message is not None and self._answered(item.message, found))
 
-    def _work(self, dossier: UUID, states: Mapping[UUID, StateRow]) -> Work:
+    def _work(self, dossier: UUID, kind: str, states: Mapping[UUID, StateRow]) -> Work:
         if dossier not in self.work:
             row = states.get(dossier)
-            version, parked = (row.version, row.parked) if row else (0, False)
-            self.work[dossier] = Work(self.decider, dossier, version, self._state(dossier, row), parked)
+            version, parked, kind = (row.version, row.parked, row.kind) if row else (0, False, kind)
+            self.work[dossier] = Work(self.decider, dossier, version, self._state(dossier, kind, row), parked, kind)
         return self.work[dossier]
 
-    def _state(self, dossier: UUID, row: StateRow | None) -> Any:
+    def _state(self, dossier: UUID, kind: str, row: StateRow | None) -> Any:
+        empty = self.decider.empty_of(kind)
         if row is None:
-            return self.decider.empty
+            return empty
         if row.state is None:
             return self.kept[dossier][1]
-        return read_stored(type(self.decider.empty), row.state)
+        return read_stored(type(empty), row.state)
 
     def states(self) -> Iterator[tuple[UUID, int, Any]]:
         """What this attempt has made true, once it is committed: dossiers, their versions and states."""
@@ -203,7 +204,7 @@ class Commit:
         shard = shard_of(message.dossier_id)
         bare = unplaced_headers(
             written, message.id, message.at, message.dossier_id, self.decider.name, shard, one.caused_by,
-            one.traceparent,
+            one.traceparent, message.kind,
         )  # fmt: skip
         return EventRow(shard, message.id, message.dossier_id, one.caused_by, written.TYPE, bare, one.data)
 
@@ -218,7 +219,7 @@ class Commit:
     def _state_write(self, work: Work) -> StateWrite:
         desk = self.desk
         return StateWrite(
-            work.dossier_id, work.version, work.steps, work.parked, as_stored(work.state),
+            work.dossier_id, work.kind, work.version, work.steps, work.parked, as_stored(work.state),
             desk.unit(work.state), desk.status(work.state), desk.attention_at(work.state),
         )  # fmt: skip
 
@@ -233,9 +234,7 @@ class Commit:
             message = draft.item.message
             if message is None or not draft.tasks:
                 continue
-            some = [
-                ordered(self.decider, message.id, n, message.dossier_id, task) for n, task in enumerate(draft.tasks, 1)
-            ]
+            some = [ordered(self.decider, message, n, task) for n, task in enumerate(draft.tasks, 1)]
             tasks += some
             if draft.item.claim is not None:
                 following.update(task.id for task in some)
@@ -272,15 +271,16 @@ class Commit:
         if item.record is not None or item.message is None:
             return None
         message = item.message
-        plain = {"type": type(message.body).__name__, "id": str(message.id), "at": message.at.isoformat()}
+        plain = {"type": type(message.body).__name__, "id": str(message.id), "at": message.at.isoformat(),
+                 "kind": message.kind}  # fmt: skip
         return self.keep_secret(orjson.dumps({**plain, "body": message.body.model_dump(mode="json")}))
 
 
-def ordered(decider: Decider[Any], message_id: UUID, n: int, dossier_id: UUID, task: Task) -> TaskWrite:
+def ordered(decider: Decider[Any], message: Message[Any], n: int, task: Task) -> TaskWrite:
     """The n-th task (from 1) that a message orders, as it is enqueued."""
-    id_ = task_id(message_id, n)
-    said = event_id(id_, decider.name, 1)
-    return TaskWrite(id_, task.kind, dossier_id, as_stored(task.payload), task.after, said, decider.shape)
+    id_ = task_id(message.id, n)
+    said, payload = event_id(id_, decider.name, 1), as_stored(task.payload)
+    return TaskWrite(id_, task.kind, message.dossier_id, payload, task.after, said, decider.shape, message.kind)
 
 
 def _answered_before(item: Item, row: Mapping[str, Any]) -> Handled:

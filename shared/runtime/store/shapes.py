@@ -20,6 +20,7 @@ class Rebuilt:
     """A state in the making as its row keeps it; `rows` are what the views draw from it, JSON by view."""
 
     dossier_id: UUID
+    subject: str
     state: str
     rows: str
 
@@ -75,10 +76,10 @@ async def in_the_making(conn: Connection, shard: int, dossiers: Sequence[UUID]) 
 async def keep(conn: Connection, shard: int, source: str, heard: Heard, rebuilt: Sequence[Rebuilt]) -> None:
     """Keep these states, and that their shard is folded so far. One transaction of the caller's."""
     await conn.execute(
-        """INSERT INTO rebuilt (shard, dossier_id, state, rows)
-           SELECT $1, * FROM unnest($2::uuid[], $3::jsonb[], $4::jsonb[])
+        """INSERT INTO rebuilt (shard, dossier_id, subject, state, rows)
+           SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::jsonb[], $5::jsonb[])
            ON CONFLICT (shard, dossier_id) DO UPDATE SET state = excluded.state, rows = excluded.rows""",
-        shard, *columns(rebuilt, "dossier_id", "state", "rows"),
+        shard, *columns(rebuilt, "dossier_id", "subject", "state", "rows"),
     )  # fmt: skip
     await conn.execute(
         """UPDATE rebuilding SET position = $3, last_event_id = $4, next_offset = $5
@@ -132,7 +133,8 @@ async def move(conn: Connection, shard: int, shape: int, views: Sequence[View]) 
     holds the shard's locks. Each gets another version, so that no process takes for the newest what it has kept.
     """
     moved: str = await conn.execute(
-        """INSERT INTO states (dossier_id, version, state) SELECT dossier_id, 1, state FROM rebuilt WHERE shard = $1
+        """INSERT INTO states (dossier_id, subject, version, state)
+           SELECT dossier_id, subject, 1, state FROM rebuilt WHERE shard = $1
            ON CONFLICT (dossier_id) DO UPDATE SET version = states.version + 1, state = excluded.state""",
         shard,
     )
@@ -183,7 +185,8 @@ async def skips(conn: Connection, shard: int) -> Mapping[tuple[str, int], int]:
 async def own_events(conn: Connection, shard: int, after: int, upto: int, many: int) -> Sequence[asyncpg.Record]:
     """What the service has said in this shard beyond a position, in order."""
     return await conn.fetch(
-        """SELECT position, event_id, dossier_id, type, headers ->> 'ce_time' AS at, data FROM events
+        """SELECT position, event_id, dossier_id, type, headers ->> 'ce_time' AS at,
+                  headers ->> 'ce_subject' AS subject, data FROM events
            WHERE shard = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4""",
         shard, after, upto, many,
     )  # fmt: skip

@@ -15,6 +15,7 @@ import asyncpg
 import orjson
 
 from shared.errors import Behind, Conflict, DossierError, Fenced, MovedOn
+from shared.events.base import DOSSIER
 from shared.runtime.kernel.hearing import Heard
 from shared.runtime.kernel.message import Claim, DeadLetter, Item, Move, Record, Request
 from shared.runtime.kernel.view import ViewWrite
@@ -31,6 +32,7 @@ class StateRow:
     version: int
     parked: bool
     state: str | None
+    kind: str = DOSSIER
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class StateWrite:
     """A state to be written over `version` (0: none yet), with what lists and gauges draw from it."""
 
     dossier_id: UUID
+    kind: str
     version: int
     steps: int
     parked: bool
@@ -73,6 +76,8 @@ class TaskWrite:
     run_at: datetime | None
     said: UUID | None = None
     shape: int = 1
+    subject: str = DOSSIER
+    """The kind of the subject, whose id is `dossier_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ async def load(
     for row in rows:
         found[row["kind"]].append(row)
     return Loaded(
-        {row["id"]: StateRow(row["id"], row["n"], row["flag"], row["text"]) for row in found["state"]},
+        {row["id"]: StateRow(row["id"], row["n"], row["flag"], row["text"], row["names"][0]) for row in found["state"]},
         {row["id"] for row in found["said"]},
         {row["id"] for row in found["claim"]},
         {
@@ -162,7 +167,7 @@ async def load(
 _PARTS: Mapping[str, tuple[str, int]] = {
     "state": ("""SELECT 'state' AS kind, k.id, s.version::bigint AS n, s.parked AS flag,
                         CASE WHEN s.version <> k.version THEN s.state::text END AS text,
-                        NULL::bytea AS data, NULL::text[] AS names
+                        NULL::bytea AS data, ARRAY[s.subject] AS names
                  FROM unnest({}::uuid[], {}::integer[]) AS k(id, version)
                  CROSS JOIN LATERAL (SELECT * FROM states WHERE dossier_id = k.id LIMIT 1) s""", 2),
     "said": ("""SELECT 'said' AS kind, event_id AS id, NULL::bigint AS n, NULL::boolean AS flag, NULL::text AS text,
@@ -210,11 +215,12 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
             batch.shape, batch.shards, [batch.seen.get(shard, 0) for shard in batch.shards],
             *columns(batch.moves, "source", "shard", "expected", "position", "last_event_id", "next_offset"),
             *columns(batch.claims, "task_id", "token"),
-            *columns(states, "dossier_id", "version", "steps", "parked", "state", "unit", "status", "attention_at"),
+            *columns(states, "dossier_id", "kind", "version", "steps", "parked", "state"),
+            *columns(states, "unit", "status", "attention_at"),
             *columns(batch.views, "view", "dossier_id", "row"),
             *columns(batch.events, "shard", "event_id", "dossier_id", "caused_by", "type"),
             [orjson.dumps(event.headers).decode() for event in batch.events], [event.data for event in batch.events],
-            *columns(batch.tasks, "id", "kind", "dossier_id", "payload", "run_at", "said"),
+            *columns(batch.tasks, "id", "kind", "dossier_id", "subject", "payload", "run_at", "said"),
             [taken.claim if task.id in taken.tasks else None for task in batch.tasks], taken.claimant, taken.lease_s,
             *columns(requests, "client", "method", "path", "key", "body_hmac", "status"),
             [orjson.dumps(answer).decode() for _, answer in batch.answers],
@@ -231,7 +237,7 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
     )
 
 
-_COMMIT = f"SELECT one_shard, last_position, claimed_task FROM commit_batch({', '.join(f'${n}' for n in range(1, 49))})"  # noqa: S608
+_COMMIT = f"SELECT one_shard, last_position, claimed_task FROM commit_batch({', '.join(f'${n}' for n in range(1, 51))})"  # noqa: S608
 _VERDICTS: Mapping[str, type[DossierError]] = {"DFENC": Fenced, "DCONF": Conflict, "DOLDR": Behind, "DSHAP": MovedOn}
 
 
@@ -287,13 +293,13 @@ async def write_views(conn: Connection, writes: Sequence[ViewWrite]) -> None:
 async def enqueue(conn: Connection, tasks: Sequence[TaskWrite]) -> None:
     """Enqueue tasks; each id only once, and none whose outcome was said."""
     await conn.execute(
-        """INSERT INTO tasks (id, kind, dossier_id, payload, run_at, shape)
-           SELECT id, kind, dossier_id, payload, coalesce(run_at, now()), shape
-           FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[], $6::uuid[], $7::smallint[])
-                AS w(id, kind, dossier_id, payload, run_at, said, shape)
+        """INSERT INTO tasks (id, kind, dossier_id, payload, run_at, shape, subject)
+           SELECT id, kind, dossier_id, payload, coalesce(run_at, now()), shape, subject
+           FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::timestamptz[], $6::uuid[], $7::smallint[],
+                       $8::text[]) AS w(id, kind, dossier_id, payload, run_at, said, shape, subject)
            WHERE (SELECT e.event_id FROM events e WHERE e.event_id = w.said) IS NULL
            ON CONFLICT (id) DO NOTHING""",
-        *columns(tasks, "id", "kind", "dossier_id", "payload", "run_at", "said", "shape"),
+        *columns(tasks, "id", "kind", "dossier_id", "payload", "run_at", "said", "shape", "subject"),
     )
 
 

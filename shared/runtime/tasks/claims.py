@@ -29,7 +29,7 @@ async def claim(
                      FROM unnest($4::text[], $5::int[], $6::int[]) AS k(kind, n, room) GROUP BY n, room) g
                CROSS JOIN LATERAL (SELECT id FROM tasks WHERE run_at <= now() AND kind = ANY(g.kinds)
                                    ORDER BY run_at LIMIT g.room FOR UPDATE SKIP LOCKED) due))
-           RETURNING id, kind, dossier_id, payload, attempts, claim, enqueued_at""",
+           RETURNING id, kind, dossier_id, subject, payload, attempts, claim, enqueued_at""",
         uuid4(),
         lease_s,
         instance,

@@ -43,8 +43,8 @@ class WorkersHands:
         self._give_back(taken)
         for task in [taken.tasks[id_] for id_ in claimed]:
             self.worker.start(
-                {"id": task.id, "kind": task.kind, "dossier_id": task.dossier_id, "payload": task.payload,
-                 "attempts": 1, "claim": taken.claim, "enqueued_at": now()}
+                {"id": task.id, "kind": task.kind, "dossier_id": task.dossier_id, "subject": task.subject,
+                 "payload": task.payload, "attempts": 1, "claim": taken.claim, "enqueued_at": now()}
             )  # fmt: skip
 
     def let_go(self, taken: Taken) -> None:

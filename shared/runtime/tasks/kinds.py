@@ -63,4 +63,6 @@ class TaskFailed(Outcome):
 
 def failed(row: Row) -> Message[Model]:
     """The message that stands for the outcome of a failing function."""
-    return Message(row["id"], row["dossier_id"], now(), TaskFailed(kind=row["kind"], payload=row["payload"]))
+    return Message(
+        row["id"], row["dossier_id"], now(), TaskFailed(kind=row["kind"], payload=row["payload"]), row["subject"]
+    )

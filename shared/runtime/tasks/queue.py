@@ -227,7 +227,7 @@ class Worker:
             if outcome is None:
                 return
             crash_point("after-effect")
-            message = Message(row["id"], row["dossier_id"], now(), outcome)
+            message = Message(row["id"], row["dossier_id"], now(), outcome, row["subject"])
             await self._end(row, Item(message=message, claim=claim, dossier_id=row["dossier_id"]))
 
     async def _come_to(self, kind: TaskKind, row: Row, claim: Claim) -> Outcome | None:

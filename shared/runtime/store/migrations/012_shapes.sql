@@ -19,6 +19,7 @@ CREATE TABLE rebuilding (
 CREATE TABLE rebuilt (
     shard      smallint NOT NULL,
     dossier_id uuid     NOT NULL,
+    subject    text     NOT NULL,
     state      jsonb    NOT NULL,
     rows       jsonb    NOT NULL,
     PRIMARY KEY (shard, dossier_id)
@@ -30,6 +31,10 @@ CREATE TABLE passed_over (
     PRIMARY KEY (shard, topic, "offset")
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON rebuilding, rebuilt, passed_over TO :service;
+
+-- What an event, a task and a state is about has a kind and an id. The column of the id is older than the second kind.
+ALTER TABLE states ADD COLUMN subject text NOT NULL DEFAULT 'dossier';
+ALTER TABLE tasks ADD COLUMN subject text NOT NULL DEFAULT 'dossier';
 
 -- Writes rows of a view, and takes away those of the same dossiers that were there. A view's columns are those of its table:
 -- what a row does not name is null there.
@@ -51,12 +56,12 @@ CREATE FUNCTION commit_batch(
     heard_source text[], heard_shard smallint[], heard_expected bigint[], heard_position bigint[], heard_last uuid[],
     heard_offset bigint[],
     claim_task uuid[], claim_token uuid[],
-    state_dossier uuid[], state_version integer[], state_steps integer[], state_parked boolean[], state_text text[],
+    state_dossier uuid[], state_subject text[], state_version integer[], state_steps integer[], state_parked boolean[], state_text text[],
     state_unit text[], state_status smallint[], state_attention timestamptz[],
     view_name text[], view_dossier uuid[], view_row text[],
     event_shard smallint[], event_id uuid[], event_dossier uuid[], event_cause uuid[], event_type text[],
     event_headers text[], event_data bytea[],
-    task_id uuid[], task_kind text[], task_dossier uuid[], task_payload text[], task_run_at timestamptz[],
+    task_id uuid[], task_kind text[], task_dossier uuid[], task_subject text[], task_payload text[], task_run_at timestamptz[],
     task_said uuid[], task_claim uuid[], claimant text, lease_s float8,
     answer_client text[], answer_method text[], answer_path text[], answer_key text[], answer_hmac bytea[],
     answer_status smallint[], answer_text text[],
@@ -109,10 +114,11 @@ BEGIN
         WHERE s.dossier_id = w.dossier_id AND s.version = w.version;
         GET DIAGNOSTICS rows_found = ROW_COUNT;
         IF 0 = ANY (state_version) THEN
-            INSERT INTO states (dossier_id, version, parked, state, unit, status, attention_at)
-            SELECT w.dossier_id, w.steps, w.parked, w.state::jsonb, w.unit, w.status, w.attention_at
-            FROM unnest(state_dossier, state_version, state_steps, state_parked, state_text, state_unit, state_status,
-                        state_attention) AS w(dossier_id, version, steps, parked, state, unit, status, attention_at)
+            INSERT INTO states (dossier_id, subject, version, parked, state, unit, status, attention_at)
+            SELECT w.dossier_id, w.subject, w.steps, w.parked, w.state::jsonb, w.unit, w.status, w.attention_at
+            FROM unnest(state_dossier, state_subject, state_version, state_steps, state_parked, state_text, state_unit,
+                        state_status, state_attention)
+                 AS w(dossier_id, subject, version, steps, parked, state, unit, status, attention_at)
             WHERE w.version = 0
             ON CONFLICT (dossier_id) DO NOTHING;
             GET DIAGNOSTICS rows_more = ROW_COUNT;
@@ -149,14 +155,14 @@ BEGIN
 
     IF cardinality(task_id) > 0 THEN
         RETURN QUERY WITH added AS (
-            INSERT INTO tasks (id, kind, dossier_id, payload, run_at, attempts, claim, claimed_by, shape)
+            INSERT INTO tasks (id, kind, dossier_id, payload, run_at, attempts, claim, claimed_by, shape, subject)
             SELECT w.id, w.kind, w.dossier_id, w.payload::jsonb,
                    CASE WHEN w.claim IS NULL THEN coalesce(w.run_at, now())
                         ELSE now() + make_interval(secs => lease_s) END,
                    CASE WHEN w.claim IS NULL THEN 0 ELSE 1 END, w.claim,
-                   CASE WHEN w.claim IS NOT NULL THEN claimant END, own_shape
-            FROM unnest(task_id, task_kind, task_dossier, task_payload, task_run_at, task_said, task_claim)
-                 AS w(id, kind, dossier_id, payload, run_at, said, claim)
+                   CASE WHEN w.claim IS NOT NULL THEN claimant END, own_shape, w.subject
+            FROM unnest(task_id, task_kind, task_dossier, task_subject, task_payload, task_run_at, task_said, task_claim)
+                 AS w(id, kind, dossier_id, subject, payload, run_at, said, claim)
             WHERE (SELECT e.event_id FROM events e WHERE e.event_id = w.said) IS NULL
             ON CONFLICT (id) DO NOTHING RETURNING id, claim)
         SELECT NULL::smallint, NULL::bigint, a.id FROM added a WHERE a.claim IS NOT NULL;
@@ -189,15 +195,15 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION commit_batch (smallint, smallint[], bigint[], text[], smallint[], bigint[], bigint[], uuid[], bigint[], uuid[], uuid[],
-    uuid[], integer[], integer[], boolean[], text[], text[], smallint[], timestamptz[], text[], uuid[],
-    text[], smallint[], uuid[], uuid[], uuid[], text[], text[], bytea[], uuid[], text[], uuid[], text[],
-    timestamptz[], uuid[], uuid[], text, float8, text[], text[], text[], text[], bytea[], smallint[], text[],
-    uuid[], text[], bytea[]) FROM PUBLIC;
+    uuid[], text[], integer[], integer[], boolean[], text[], text[], smallint[], timestamptz[], text[],
+    uuid[], text[], smallint[], uuid[], uuid[], uuid[], text[], text[], bytea[], uuid[], text[], uuid[],
+    text[], text[], timestamptz[], uuid[], uuid[], text, float8, text[], text[], text[], text[], bytea[],
+    smallint[], text[], uuid[], text[], bytea[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION commit_batch (smallint, smallint[], bigint[], text[], smallint[], bigint[], bigint[], uuid[], bigint[], uuid[], uuid[],
-    uuid[], integer[], integer[], boolean[], text[], text[], smallint[], timestamptz[], text[], uuid[],
-    text[], smallint[], uuid[], uuid[], uuid[], text[], text[], bytea[], uuid[], text[], uuid[], text[],
-    timestamptz[], uuid[], uuid[], text, float8, text[], text[], text[], text[], bytea[], smallint[], text[],
-    uuid[], text[], bytea[]) TO :service;
+    uuid[], text[], integer[], integer[], boolean[], text[], text[], smallint[], timestamptz[], text[],
+    uuid[], text[], smallint[], uuid[], uuid[], uuid[], text[], text[], bytea[], uuid[], text[], uuid[],
+    text[], text[], timestamptz[], uuid[], uuid[], text, float8, text[], text[], text[], text[], bytea[],
+    smallint[], text[], uuid[], text[], bytea[]) TO :service;
 
 ALTER FUNCTION commit_batch (smallint[], bigint[], text[], smallint[], bigint[], bigint[], uuid[], bigint[], uuid[], uuid[], uuid[],
     integer[], integer[], boolean[], text[], text[], smallint[], timestamptz[], smallint[], uuid[], uuid[],
