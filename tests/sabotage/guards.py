@@ -32,6 +32,8 @@ _COMMITTING = "shared/runtime/store/migrations/012_shapes.sql"
 _RELAY = "shared/runtime/publishing/relay.py"
 _CONSUMER = "shared/runtime/kafka/patches/faust_consumer.py"
 _KEYRING = "shared/runtime/keys/keyring.py"
+_SUPPLEMENTS = "services/intake/supplements.py"
+_JOBS = "shared/runtime/tasks/jobs.py"
 _KEYS_HEARD = "shared/runtime/keys/heard.py"
 
 GUARDS = (
@@ -235,6 +237,36 @@ GUARDS = (
         ),
         "tests/integration/runtime/test_relay.py"
         "::test_an_event_that_is_committed_while_keys_are_published_waits_for_its_own_key",
+    ),
+    Guard(
+        "a job's run is ended by whoever holds it",
+        (
+            Cut(
+                _JOBS,
+                "WHERE id = $1 AND claim = $2 RETURNING id",
+                "WHERE id = $1 AND $2::uuid IS NOT NULL RETURNING id",
+            ),
+        ),
+        "tests/integration/runtime/test_jobs.py::test_a_run_that_was_taken_over_settles_nothing_while_the_next_one_runs",
+    ),
+    Guard(
+        "a supplement lapses after its deadline only",
+        (
+            Cut(_SUPPLEMENTS, "    if alarm.at < wanted.respond_by:\n        return _again(LAPSE, alarm.body)\n", ""),
+            Cut(
+                _SUPPLEMENTS,
+                "late_s = int((alarm.at - wanted.respond_by)",
+                "late_s = int(abs(alarm.at - wanted.respond_by)",
+            ),
+        ),
+        "tests/unit/intake/test_intake_deadlines.py"
+        "::test_an_alarm_that_rings_too_early_says_nothing_and_is_set_again[deadline-1 s]",
+    ),
+    Guard(
+        "an alarm rings by the machine's clock too",
+        (Cut("services/intake/tasks.py", "    if early_s > 0:\n", "    if False:\n"),),
+        "tests/unit/intake/test_intake_deadlines.py"
+        "::test_a_machine_whose_clock_is_behind_the_databases_waits_for_its_own[1 s]",
     ),
     Guard(
         "what a broker hands out is read as the broker reads it",

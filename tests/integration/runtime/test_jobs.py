@@ -162,6 +162,28 @@ async def test_a_killed_run_is_done_by_the_next_process_and_the_old_one_settles_
     assert await due_at(stage) == when.after(now())
 
 
+async def test_a_run_that_was_taken_over_settles_nothing_while_the_next_one_runs(stage: Stage) -> None:
+    when = two_hours_ago()
+    first, second = Sweep(), Sweep()
+    first.awake.clear()
+    second.awake.clear()
+    stopped = process(stage, first, when, Missed.ONCE, instance="toy-0")
+    again = process(stage, second, when, Missed.ONCE, instance="toy-0")
+    await down_since(stage, stopped, DAY)
+    async with running(stopped.worker.run()):
+        await asyncio.wait_for(first.begun.wait(), 60)
+        stopped.worker.retire()
+        async with running(again.worker.run()):
+            await asyncio.wait_for(second.begun.wait(), 60)
+            first.awake.set()
+            await asyncio.wait_for(stopped.worker.drain(), 60)
+            assert len(first.ran) == 1
+            assert not await caught_up(stage), "who has lost the claim has ended nothing"
+            second.awake.set()
+            await soon(lambda: caught_up(stage), "the end of the run that holds the claim")
+    assert await due_at(stage) == when.after(now())
+
+
 async def test_a_job_that_fails_is_run_again_for_the_same_time_and_parks_nobody(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,8 +100,8 @@ def test_how_late_the_lapse_is_said_stands_with_it(late: timedelta) -> None:
     assert lapsed.state.intake.lapsed_at == RESPOND_BY + late
 
 
-@pytest.mark.parametrize("early", [timedelta(microseconds=1), SECOND, 8 * DAY])
-@pytest.mark.parametrize(("alarm", "kind"), [(REMINDER, REMIND), (DEADLINE, LAPSE)])
+@pytest.mark.parametrize("early", [timedelta(microseconds=1), SECOND, 8 * DAY], ids=["1 µs", "1 s", "8 days"])
+@pytest.mark.parametrize(("alarm", "kind"), [(REMINDER, REMIND), (DEADLINE, LAPSE)], ids=["reminder", "deadline"])
 def test_an_alarm_that_rings_too_early_says_nothing_and_is_set_again(alarm: Alarm, kind: str, early: timedelta) -> None:
     asked().when(alarm, at=alarm.at - early).then(tasks=[Task(kind, alarm, after=alarm.at)])
 
@@ -222,7 +222,7 @@ def test_whatever_comes_in_whatever_order_each_request_ends_once_and_none_before
             state = INTAKE.evolve(state, Message(MESSAGE, DOSSIER, at, event))
 
 
-@pytest.mark.parametrize(("early", "again"), [(SECOND, 1.0), (DAY, LOOK_AGAIN_S)])
+@pytest.mark.parametrize(("early", "again"), [(SECOND, 1.0), (DAY, LOOK_AGAIN_S)], ids=["1 s", "1 day"])
 async def test_a_machine_whose_clock_is_behind_the_databases_waits_for_its_own(early: timedelta, again: float) -> None:
     def attempt(alarm: Alarm) -> Attempt:
         return Attempt(MESSAGE, DOSSIER, alarm, 1, AT)
