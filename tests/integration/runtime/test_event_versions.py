@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
+from shared.errors import TooNew
 from shared.events.base import Event
 from shared.events.envelope import open_record
 from shared.events.intake import DossierSubmitted
@@ -16,15 +17,16 @@ from shared.events.notification import NoticeSent
 from shared.events.upcasters import Upcaster
 from shared.runtime.kernel.decider import Decider, Message
 from shared.runtime.kernel.message import Record
+from shared.runtime.tasks.kinds import Attempt
 from tests.ground import empty_topics
 from tests.integration.runtime.log import Log
-from tests.integration.runtime.stage import Stage, command, staged
+from tests.integration.runtime.stage import Stage, command, staged, work
 from tests.integration.runtime.test_rebuild_check import audited, checked
 from tests.integration.runtime.test_relay import publish_all, relay
 from tests.integration.runtime.test_taking_back import back_up, guard, restore, taking_back
-from tests.integration.runtime.toy import Heard, Said, Tally, dossiers
+from tests.integration.runtime.toy import Heard, Said, Tally, Worked, dossiers
 from tests.integration.runtime.whole import service
-from tests.integration.runtime.wire import put
+from tests.integration.runtime.wire import put, running, soon
 from tests.overlay import DossierSubmittedV2, DossierSubmittedV3, later_release, upgraded, written_as
 from tests.unit.runtime.records import wire
 
@@ -130,3 +132,24 @@ async def test_what_we_have_said_in_an_old_version_is_taken_back_as_it_was_and_f
     back = await tomorrow.admin.fetch("SELECT event_id, type, headers, data FROM events ORDER BY position")
     assert [dict(row) for row in back] == [dict(row) for row in rows]
     assert (await tomorrow.state(DOSSIER)).notification.texts == ("0|ONCE", "1|AGAIN")
+
+
+async def _too_new(attempt: Attempt) -> Worked:
+    raise TooNew("a word that only a later release knows")
+
+
+async def test_what_one_release_does_not_know_how_to_do_waits_for_one_that_does(stage: Stage) -> None:
+    await stage.engine().handle([command(DOSSIER, "work")])
+
+    async def was_tried() -> bool:
+        return await stage.count("tasks", "last_error LIKE 'TooNew%' AND attempts > 1 AND claim IS NULL") == 1
+
+    async def is_done() -> bool:
+        return await stage.count("tasks") == 0
+
+    async with running(stage.worker(_too_new).run()):
+        await soon(was_tried, "an older release to try it, and again")
+    assert (await stage.count("dead_letters"), await stage.parked(DOSSIER)) == (0, False)
+    async with running(stage.worker(work).run()):
+        await soon(is_done, "a later release to do it")
+    assert await stage.said(DOSSIER) == ["0|work", "1|done"]
