@@ -17,6 +17,7 @@ from services.intake.commands import PERSONAL
 from services.intake.reaching import to_be_told
 from services.intake.state import State
 from services.intake.timeline import summary, timeline
+from services.intake.views import OVERDUE, UNREACHED
 from shared.errors import Fault, Refused
 from shared.events.base import Actor, Paper, SealedApplicant, WaiverClaim
 from shared.law.application import Applicant, Application, Papers
@@ -145,8 +146,8 @@ class IntakeApi:
         """Dossiers of the officer's unit whose acceptance limit passed unanswered, a page at a time; `total` is all."""
         client = await self.callers.admit(request, *UNIT.roles)
         query = request.query_params
-        found = await self.states.overdue(client.unit or "", query.get("cursor"), query.get("limit"))
-        dossiers = [summary(self.law, state) for state in found.states]
+        found = await self.states.states(OVERDUE, [client.unit or ""], query.get("cursor"), query.get("limit"))
+        dossiers = [summary(self.law, state) for state in found.rows]
         return json_response({"dossiers": dossiers, "next": found.next, "total": found.total})
 
     async def unreached(self, request: Request) -> Response:
@@ -155,8 +156,8 @@ class IntakeApi:
         """
         client = await self.callers.admit(request, *UNIT.roles)
         query = request.query_params
-        found = await self.states.unreached(client.unit or "", query.get("cursor"), query.get("limit"))
-        dossiers = [{**summary(self.law, state), **to_be_told(state)} for state in found.states]
+        found = await self.states.states(UNREACHED, [client.unit or ""], query.get("cursor"), query.get("limit"))
+        dossiers = [{**summary(self.law, state), **to_be_told(state)} for state in found.rows]
         return json_response({"dossiers": dossiers, "next": found.next, "total": found.total})
 
     async def _visible(self, dossier: UUID, client: Client) -> State:

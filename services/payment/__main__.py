@@ -8,12 +8,12 @@ from services.payment.rules import HEARS, owed
 from services.payment.settings import PaymentSettings
 from services.payment.state import EVOLVES, State
 from services.payment.tasks import kinds
+from services.payment.views import FIGURES, VIEWS
 from shared.command import run_command
 from shared.law.loader import shipped_catalogue
 from shared.runtime.admin.cli import main
 from shared.runtime.kernel.decider import Decider
 from shared.runtime.service.service import Resources, Service
-from shared.runtime.store.commit import Desk
 
 
 def _platform(resources: Resources) -> Vnpay:
@@ -26,13 +26,9 @@ def service() -> Service:
     """Payment with the catalogue that ships with it and the real bank."""
     law = shipped_catalogue()
     return Service(
-        decider=Decider("payment", State(), HEARS, EVOLVES, owed=owed),
+        decider=Decider("payment", State(), HEARS, EVOLVES, owed=owed, shape=2, views=VIEWS),
         settings=PaymentSettings,
-        desk=Desk(
-            unit=lambda state: state.intake.agency if state.intake is not None else None,
-            attention_at=lambda state: state.unpaid_since,
-            awaits_money=True,
-        ),
+        figures=FIGURES,
         tasks=lambda resources: kinds(law, resources.keys, _platform(resources)),
         api=lambda resources: routes(resources.door, resources.metrics, _platform(resources)),
     )

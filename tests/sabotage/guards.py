@@ -28,7 +28,7 @@ class Guard:
 
 
 _STORE = "shared/runtime/store/sql.py"
-_COMMITTING = "shared/runtime/store/migrations/012_shapes.sql"
+_COMMITTING = "shared/runtime/store/migrations/013_views.sql"
 _RELAY = "shared/runtime/publishing/relay.py"
 _CONSUMER = "shared/runtime/kafka/patches/faust_consumer.py"
 _KEYRING = "shared/runtime/keys/keyring.py"

@@ -154,7 +154,7 @@ class _Redrive(Commit):
 
     def __init__(self, engine: Engine, conn: sql.Connection, waiting: Sequence[_Waiting]) -> None:
         items = [one.item for one in waiting]
-        super().__init__(engine.decider, conn, items, engine.seen, engine.keep_secret, engine.desk)
+        super().__init__(engine.decider, conn, items, engine.seen, engine.keep_secret)
         self.waiting = waiting
 
     async def run(self, dossier_id: UUID) -> Redriven | None:
@@ -184,7 +184,6 @@ class _Redrive(Commit):
             done += 1
         work.steps += 1
         await self._number()
-        self.relisted = self._relisted()
         await self.write()
         failed = done < len(self.waiting)
         return Redriven(done, work.parked, type(draft.dead).__name__ if failed else None)

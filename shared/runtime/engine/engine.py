@@ -18,7 +18,7 @@ from shared.runtime.kernel.kept import KeptStates
 from shared.runtime.kernel.message import Handled, Item
 from shared.runtime.kernel.work import Draft
 from shared.runtime.observe.metrics import Metrics
-from shared.runtime.store.commit import Commit, Desk
+from shared.runtime.store.commit import Commit
 from shared.runtime.store.hands import Hands, NoHands
 from shared.runtime.store.lost import LOST_CONNECTION
 
@@ -44,7 +44,6 @@ class Engine:
     on_committed: Callable[[bool, bool], None] = lambda events, tasks: None
     saw: Callable[[Mapping[int, int]], None] = lambda ends: None
     seen: Callable[[Collection[int]], Mapping[int, int]] = lambda shards: {}
-    desk: Desk = field(default_factory=Desk)
     kept: KeptStates = field(default_factory=KeptStates)
     hands: Hands = field(default_factory=NoHands)
 
@@ -100,9 +99,7 @@ class Engine:
     async def _attempt(self, items: Sequence[Item], pessimistic: bool) -> list[Handled]:
         lost = self.kept.lost
         async with self.pool.acquire() as conn:
-            commit = Commit(
-                self.decider, conn, items, self.seen, self.keep_secret, self.desk, self.kept.of, self.hands.take
-            )
+            commit = Commit(self.decider, conn, items, self.seen, self.keep_secret, self.kept.of, self.hands.take)
             try:
                 await commit.make(pessimistic)
             except BaseException:

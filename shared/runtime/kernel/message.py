@@ -22,6 +22,15 @@ class WrappedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """By what a dossier may be found that nobody may read: a keyed digest of something of this kind."""
+
+    dossier_id: UUID
+    kind: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A Kafka record as it came, bytes untouched. `timestamp` in UTC."""
 
@@ -47,7 +56,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asked, and under which idempotency key; `answer` draws the reply from the new state."""
+    """Who asked, and under which idempotency key; `answer` draws the reply from the new state. `digests` take the place
+    of those that their dossier has, once it is granted; none leave them as they are.
+    """
 
     client: str
     method: str
@@ -57,6 +68,7 @@ class Request:
     status: int
     answer: Callable[[Any], Mapping[str, Any]]
     data_key: WrappedKey | None = None
+    digests: Sequence[Digest] = ()
 
     @property
     def identity(self) -> tuple[str, str, str, str]:

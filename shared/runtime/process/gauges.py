@@ -2,18 +2,17 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from shared.errors import KekNotHere, KeyNotHere
-from shared.lifecycle import Status
+from shared.runtime.kernel.view import Figure
 from shared.runtime.process.wiring import Runtime
+from shared.runtime.store.figures import numbers
 from shared.runtime.store.lost import LOST_CONNECTION
 from shared.runtime.store.shapes import other_shapes
-from shared.runtime.store.unreached import counted
 from shared.runtime.tasks.queue import KEY_LATE
 
 log = structlog.get_logger(__name__)
@@ -21,12 +20,7 @@ log = structlog.get_logger(__name__)
 EVERY_S = 5.0
 SIZE_EVERY_S = 60.0
 REST = 20
-"""Counting all dossiers goes through all of them: it rests for so many times as long as it has taken."""
-
-_LATE = "SELECT unit, status, count(*) FROM states WHERE attention_at < now() GROUP BY unit, status"
-"""Only the late ones are looked at: all others are passed over in the index."""
-_UNPAID = "SELECT count(*), min(attention_at) AS oldest FROM states WHERE attention_at IS NOT NULL"
-_BY_STATUS = "SELECT status, count(*) FROM states WHERE status IS NOT NULL GROUP BY status"
+"""Counting all dossiers goes through all of them: a figure rests for so many times as long as it has taken."""
 
 
 @dataclass
@@ -35,9 +29,8 @@ class Gauges:
 
     runtime: Runtime
     clock: Callable[[], float] = time.monotonic
-    _count_at: float = 0.0
     _size_at: float = 0.0
-    _limits_at: float = 0.0
+    _rests_until: dict[Figure, float] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Refresh until cancelled; a lost database leaves the last values."""
@@ -55,8 +48,8 @@ class Gauges:
         await self._tasks()
         await self._waiting()
         await self._size()
-        await self._limits()
-        await self._dossiers()
+        for figure in self.runtime.service.figures:
+            await self._tell(figure)
 
     async def _outbox(self) -> None:
         row = await self.runtime.pool.fetchrow(
@@ -91,8 +84,6 @@ class Gauges:
         metrics.dead_letters.set(await pool.fetchval("SELECT count(*) FROM dead_letters WHERE settled_at IS NULL"))
         metrics.other_shapes.set(len(await other_shapes(pool, self.runtime.service.decider.shape)))
         metrics.parked.set(await pool.fetchval("SELECT count(*) FROM states WHERE parked"))
-        if self.runtime.service.desk.lists_unreached:
-            metrics.unreached.set(await counted(pool))
 
     async def _size(self) -> None:
         """Each of its files is looked at: once a minute is often enough for what grows over weeks."""
@@ -107,48 +98,22 @@ class Gauges:
             self.runtime.metrics.database_bytes.set(row["bytes"])
             self.runtime.metrics.backup.set(row["backup"].timestamp() if row["backup"] else 0)
 
-    async def _limits(self) -> None:
-        """Whoever should have acted, or paid; rests as counting all dossiers does."""
+    async def _tell(self, figure: Figure) -> None:
         began = self.clock()
-        if began < self._limits_at:
-            return
-        ask = self._unpaid if self.runtime.service.desk.awaits_money else self._late
-        try:
-            await ask()
-        finally:
-            ended = self.clock()
-            self._limits_at = ended + REST * (ended - began)
-
-    async def _late(self) -> None:
-        metrics = self.runtime.metrics
-        rows = await self.runtime.pool.fetch(_LATE)
-        metrics.acceptance_overdue.set(sum(row["count"] for row in rows if row["status"] == Status.REGISTERED))
-        results = Counter[str]()
-        for row in rows:
-            if row["status"] in (Status.ACCEPTED, Status.IN_PROCESS):
-                results[row["unit"] or ""] += row["count"]
-        metrics.results_overdue.clear()  # a unit that owes nothing any more is not told of
-        for unit, count in results.items():
-            metrics.results_overdue.labels(unit).set(count)
-
-    async def _unpaid(self) -> None:
-        row = await self.runtime.pool.fetchrow(_UNPAID)
-        if row is not None:
-            self.runtime.metrics.unpaid.set(row["count"])
-            self.runtime.metrics.unpaid_oldest.set(row["oldest"].timestamp() if row["oldest"] else 0)
-
-    async def _dossiers(self) -> None:
-        began = self.clock()
-        if began < self._count_at:
+        if began < self._rests_until.get(figure, 0.0):
             return
         try:
-            rows = await self.runtime.pool.fetch(_BY_STATUS)
+            found = await numbers(self.runtime.pool, figure)
         finally:
             ended = self.clock()
-            self._count_at = ended + REST * (ended - began)
-        counted = {row["status"]: row["count"] for row in rows}
-        for status in Status:
-            self.runtime.metrics.dossiers.labels(int(status)).set(counted.get(status, 0))
+            self._rests_until[figure] = ended + REST * (ended - began)
+        gauge = getattr(self.runtime.metrics, figure.gauge)
+        if figure.by is None:
+            gauge.set(found[None])
+            return
+        gauge.clear()  # what there is none of any more is not told of
+        for content, number in {**dict.fromkeys(figure.always, 0.0), **found}.items():
+            gauge.labels(content).set(number)
 
     def _consumer(self) -> None:
         runtime = self.runtime

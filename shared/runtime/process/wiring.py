@@ -199,9 +199,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     watch = Watch(broker, service.name, [topic_of(service.name), *hears, *keys_topic], service.name)
     holds_keys = service.makes_keys or service.hears_keys
     judge = Judge(settings.kek() if holds_keys else Keks([Kek(bytes(32), "none")]), metrics)
-    taking_back = TakingBack(
-        service.decider, pool, broker, metrics, service.desk, judge if service.makes_keys else None
-    )
+    taking_back = TakingBack(service.decider, pool, broker, metrics, judge if service.makes_keys else None)
     guard = RestoreGuard(
         service.name, pool, broker, service.makes_keys, hears=hears,
         take_back=taking_back.run, tell_behind=metrics.behind.set,
@@ -241,7 +239,7 @@ def lone_engine(service: Service, settings: OperatorSettings, pool: "asyncpg.Poo
 def _engine(service: Service, settings: OperatorSettings, metrics: Metrics, guard: RestoreGuard) -> Engine:
     return Engine(
         service.decider, guard.pool, metrics, seal_kept(settings.kept_key())[0],
-        guard.ready, guard.lost, saw=guard.saw, seen=guard.seen, desk=service.desk,
+        guard.ready, guard.lost, saw=guard.saw, seen=guard.seen,
     )  # fmt: skip
 
 

@@ -245,7 +245,7 @@ class _Shard:
         await shapes.keep(self.conn, self.shard, source, self.made[source], rebuilt)
 
     def _rebuilt(self, dossier: UUID, kind: str, state: Any) -> shapes.Rebuilt:
-        rows = {view.name: view.row(state) for view in self.ground.decider.views}
+        rows = {view.name: view.row(state) for view in self.ground.decider.views if view.kind == kind}
         told = {name: {"dossier_id": str(dossier), **row} for name, row in rows.items() if row is not None}
         return shapes.Rebuilt(dossier, kind, as_stored(state), orjson.dumps(told).decode())
 

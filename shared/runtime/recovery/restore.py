@@ -13,7 +13,7 @@ said.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -37,9 +37,8 @@ from shared.runtime.observe.metrics import Metrics
 from shared.runtime.recovery.chain import Found, Head, Taken, broken, first_beyond, following, taken
 from shared.runtime.recovery.own import Spot, disowned, own
 from shared.runtime.store import sql
-from shared.runtime.store.commit import Desk, ordered
+from shared.runtime.store.commit import ordered
 from shared.runtime.store.sql import Connection, TaskWrite, columns
-from shared.runtime.store.unreached import relist
 from shared.topics import topic_of
 
 log = structlog.get_logger(__name__)
@@ -56,7 +55,6 @@ class TakingBack:
     pool: "asyncpg.Pool[asyncpg.Record]"
     broker: Broker
     metrics: Metrics
-    desk: Desk = field(default_factory=Desk)
     judge: Judge | None = None
 
     async def run(self, ends: Mapping[int, int], progress: Callable[[int, int], None]) -> None:
@@ -166,15 +164,13 @@ class TakingBack:
             list(folded), [kinds.get(dossier, DOSSIER) for dossier in folded],
             [len(by_dossier[dossier]) for dossier in folded],
             [as_stored(state) for state in folded.values()],
-            [self.desk.unit(state) for state in folded.values()],
-            [self.desk.status(state) for state in folded.values()],
-            [self.desk.attention_at(state) for state in folded.values()],
         )  # fmt: skip
         views = self.decider.views
-        drawn = [one for dossier, state in folded.items() for one in changes(views, dossier, None, state)]
+        drawn = [
+            one for dossier, state in folded.items()
+            for one in changes(views, dossier, kinds.get(dossier, DOSSIER), None, state)
+        ]  # fmt: skip
         await sql.write_views(conn, drawn)
-        if self.desk.lists_unreached:
-            await relist(conn, {dossier: self.desk.unreached(state) for dossier, state in folded.items()})
         await conn.execute("DELETE FROM tasks WHERE id = ANY($1)", [one.caused_by for one in fresh])
         await sql.enqueue(
             conn, [task for dossier, state in folded.items() for task in self._owed(state, by_dossier[dossier][-1])]
@@ -219,11 +215,9 @@ class _Wanted:
 _INSERT = """INSERT INTO events (shard, position, event_id, dossier_id, caused_by, type, headers, data, recorded_at)
     SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::jsonb[],
                          $8::bytea[], $9::timestamptz[])"""
-_WRITE_STATES = """INSERT INTO states (dossier_id, subject, version, state, unit, status, attention_at)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::jsonb[], $5::text[], $6::smallint[],
-                         $7::timestamptz[])
-    ON CONFLICT (dossier_id) DO UPDATE SET version = states.version + excluded.version, state = excluded.state,
-        unit = excluded.unit, status = excluded.status, attention_at = excluded.attention_at"""
+_WRITE_STATES = """INSERT INTO states (dossier_id, subject, version, state)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::jsonb[])
+    ON CONFLICT (dossier_id) DO UPDATE SET version = states.version + excluded.version, state = excluded.state"""
 _DRAW_FORWARD = """INSERT INTO numbers (series, last) SELECT * FROM unnest($1::text[], $2::bigint[])
     ON CONFLICT (series) DO UPDATE SET last = greatest(numbers.last, excluded.last)"""
 _MOVE = """WITH relayed AS (UPDATE relay SET published = greatest(published, $2) WHERE shard = $1)

@@ -13,10 +13,10 @@ from shared.runtime.aio.progress import Progress
 from shared.runtime.http.door import Door
 from shared.runtime.kernel.decider import Decider
 from shared.runtime.kernel.kept import KeptStates
+from shared.runtime.kernel.view import Figure
 from shared.runtime.keys.keyring import KeyRing
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.service.settings import Settings
-from shared.runtime.store.commit import Desk
 from shared.runtime.tasks.jobs import Job
 from shared.runtime.tasks.kinds import TaskKind
 from shared.services import SERVICES, Keys
@@ -54,7 +54,8 @@ def no_jobs(resources: Resources) -> Sequence[Job]:
 
 @dataclass(frozen=True)
 class Service:
-    """One service. `tasks`, `jobs` and `api` get the running process's resources; `also` are more loops to supervise.
+    """One service. `tasks`, `jobs` and `api` get the running process's resources; `also` are more loops to supervise;
+    `figures` are what gauges tell of its views.
 
     One that takes in work by another way than Kafka does not need it to be ready (`needs_kafka`). What one hears that
     acts on nothing of it may wait up to `hears_within_s` seconds for more, so that a dossier is written once for all.
@@ -62,13 +63,13 @@ class Service:
 
     decider: Decider[Any]
     settings: type[Settings]
-    desk: Desk = field(default_factory=Desk)
     tasks: Callable[[Resources], Mapping[str, TaskKind]] = no_tasks
     jobs: Callable[[Resources], Sequence[Job]] = no_jobs
     api: Callable[[Resources], Sequence[Route]] | None = None
     hears_events: bool = True
     needs_kafka: bool = True
     hears_within_s: float = 0.0
+    figures: Sequence[Figure] = ()
     also: Callable[[Resources], Mapping[str, Callable[[], Awaitable[None]]]] = lambda resources: {}
 
     @property

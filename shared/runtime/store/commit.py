@@ -7,7 +7,6 @@ Where more has to be said in the same transaction (a running number, a dead lett
 import hmac
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -27,23 +26,6 @@ from shared.runtime.kernel.work import Draft, Said, Work
 from shared.runtime.store import sql
 from shared.runtime.store.hands import NO_HANDS, NOTHING
 from shared.runtime.store.sql import Answer, Batch, Connection, EventRow, Loaded, StateRow, StateWrite, Taken, TaskWrite
-from shared.runtime.store.unreached import Unreached, relist
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What lists and gauges draw from a state: the unit in charge, its status, when a person should have looked, and
-    whether an applicant must be told otherwise (`lists_unreached`: there is a table for that).
-
-    Where it `awaits_money`, `attention_at` is not an officer's limit but since when a citizen is asked to pay.
-    """
-
-    unit: Callable[[Any], str | None] = lambda state: None
-    status: Callable[[Any], int | None] = lambda state: None
-    attention_at: Callable[[Any], Any] = lambda state: None
-    unreached: Callable[[Any], Unreached | None] = lambda state: None
-    lists_unreached: bool = False
-    awaits_money: bool = False
 
 
 class Commit:
@@ -53,7 +35,7 @@ class Commit:
 
     def __init__(
         self, decider: Decider[Any], conn: Connection, items: Sequence[Item],
-        seen: Callable[[Collection[int]], Mapping[int, int]], keep_secret: Callable[[bytes], bytes], desk: Desk,
+        seen: Callable[[Collection[int]], Mapping[int, int]], keep_secret: Callable[[bytes], bytes],
         known: Callable[[Collection[UUID]], Known] = lambda dossiers: {},
         take: Callable[[Sequence[TaskWrite], Collection[UUID]], Taken] = NO_HANDS.take,
     ) -> None:  # fmt: skip
@@ -62,7 +44,6 @@ class Commit:
         self.items = items
         self.seen = seen
         self.keep_secret = keep_secret
-        self.desk = desk
         self.known = known
         self.take = take
         self.taken = NOTHING
@@ -75,7 +56,6 @@ class Commit:
         self.rows: list[EventRow] = []
         self.ends: Mapping[int, int] = {}
         self.enqueued = False
-        self.relisted: Mapping[UUID, Unreached | None] = {}
 
     async def make(self, pessimistic: bool) -> None:
         """Load, decide and write; or, after a conflict, lock first, so that this attempt must win. Raises Conflict,
@@ -96,20 +76,9 @@ class Commit:
 
     def _more_to_say(self) -> bool:
         """Whether there is more to be written than `commit_batch` writes."""
-        return bool(self.relisted) or any(
+        return any(
             draft.dead is not None or draft.parked or any(one.numbered for one in draft.said) for draft in self.drafts
         )
-
-    def _relisted(self) -> dict[UUID, Unreached | None]:
-        """Dossiers whose place on the list of people who must be told otherwise changes."""
-        if not self.desk.lists_unreached:
-            return {}
-        places = {
-            work.dossier_id: (self.desk.unreached(work.base), self.desk.unreached(work.state))
-            for work in self.work.values()
-            if work.steps
-        }
-        return {dossier: now for dossier, (before, now) in places.items() if now != before}
 
     async def load(self) -> None:
         """Read what is remembered and decide every item."""
@@ -124,7 +93,6 @@ class Commit:
         )
         for item in self.items:
             self.drafts.append(self._draft(item, found))
-        self.relisted = self._relisted()
 
     def _first_of(self, message: Message[Any]) -> UUID:
         """The first event that a message causes: with it lie all others, for they were committed together."""
@@ -172,13 +140,11 @@ class Commit:
         self.taken = self.take(tasks, following)
         batch = Batch(
             self.decider.shape, seen, self.shards, self.moves, self._claims(),
-            [self._state_write(work) for work in changed], self._views(changed), self.rows, tasks, self.taken, answers,
+            [_state_write(work) for work in changed], self._views(changed), self.rows, tasks, self.taken, answers,
         )  # fmt: skip
         crash_point("before-commit")
         committed = await sql.commit(self.conn, batch)
         self.ends, self.claimed = committed.ends, committed.claimed
-        if self.relisted:
-            await relist(self.conn, self.relisted)
         self.enqueued = any(task.id not in self.taken.tasks for task in tasks)
 
     async def _number(self) -> None:
@@ -216,16 +182,14 @@ class Commit:
             if draft.item.claim is not None and draft.handled.outcome != "stale"
         ]
 
-    def _state_write(self, work: Work) -> StateWrite:
-        desk = self.desk
-        return StateWrite(
-            work.dossier_id, work.kind, work.version, work.steps, work.parked, as_stored(work.state),
-            desk.unit(work.state), desk.status(work.state), desk.attention_at(work.state),
-        )  # fmt: skip
-
     def _views(self, changed: Sequence[Work]) -> list[ViewWrite]:
-        views = self.decider.views
-        return [one for work in changed for one in changes(views, work.dossier_id, work.base, work.state)]
+        return [one for work in changed for one in self._rows_of(work)]
+
+    def _rows_of(self, work: Work) -> Iterator[ViewWrite]:
+        """What changes in the views; of a dossier that had no state yet nothing is there to be taken away."""
+        before = work.base if work.version else None
+        drawn = changes(self.decider.views, work.dossier_id, work.kind, before, work.state)
+        return (one for one in drawn if work.version or one.row is not None)
 
     def _tasks(self) -> tuple[list[TaskWrite], set[UUID]]:
         """What is to be enqueued, and which of it an outcome orders."""
@@ -281,6 +245,10 @@ def ordered(decider: Decider[Any], message: Message[Any], n: int, task: Task) ->
     id_ = task_id(message.id, n)
     said, payload = event_id(id_, decider.name, 1), as_stored(task.payload)
     return TaskWrite(id_, task.kind, message.dossier_id, payload, task.after, said, decider.shape, message.kind)
+
+
+def _state_write(work: Work) -> StateWrite:
+    return StateWrite(work.dossier_id, work.kind, work.version, work.steps, work.parked, as_stored(work.state))
 
 
 def _answered_before(item: Item, row: Mapping[str, Any]) -> Handled:

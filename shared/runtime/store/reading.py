@@ -1,11 +1,12 @@
-"""Reading states for answers to HTTP: one dossier, or a list that a desk should look at."""
+"""Reading for answers to HTTP: one dossier's state, or a page of what a view has."""
 
 import base64
 import re
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -15,15 +16,17 @@ from shared.errors import Fault, Refused, Unavailable
 from shared.events.base import Model
 from shared.runtime.aio.deadline import DOOR_S, with_deadline
 from shared.runtime.kernel.stored import read_stored
+from shared.runtime.kernel.view import Query
 from shared.runtime.store.lost import LOST_CONNECTION
 
 S = TypeVar("S", bound=Model)
+R = TypeVar("R")
 
 PAGE = 200
 """So many dossiers at most in one answer, and where nobody asks for fewer."""
 
 PageEnd = tuple[datetime, UUID]
-"""Where a page ends: the limit and the id of its last dossier."""
+"""Where a page ends: the time and the id of its last dossier."""
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR = struct.Struct(">q16s")
@@ -31,10 +34,10 @@ _LATEST = 10**16  # microseconds: the year 2286
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[S]):
-    """Some of the dossiers of a list, the cursor of the page after (None: this is the last), how many the list has."""
+class Page(Generic[R]):
+    """Some of the rows of a list, the cursor of the page after (None: this is the last), how many the list has."""
 
-    states: Sequence[S]
+    rows: Sequence[R]
     next: str | None
     total: int
 
@@ -86,25 +89,30 @@ class StateReader(Generic[S]):
         rows = await self._fetch("SELECT state FROM states WHERE dossier_id = $1", dossier_id)
         return read_stored(self._model, rows[0]["state"]) if rows else None
 
-    async def overdue(self, unit: str, cursor: str | None, limit: str | None) -> Page[S]:
-        """Dossiers of one unit whose limit passed unanswered, the oldest first. Raises Refused as `page_asked`.
+    async def states(self, query: Query, asked: Sequence[Any], cursor: str | None, limit: str | None) -> Page[S]:
+        """States of the dossiers in a view that a query finds, by what is `asked` for in its columns; with what is
+        shown of them in one moment. Raises Refused as `page_asked`.
 
         A place, not a number of rows, is gone on from: what is answered between two pages moves nothing out of sight.
         """
-        return await self._page(_OVERDUE, _OVERDUE_TOTAL, unit, cursor, limit)
+        found = await self._page(_listed(query), query, asked, cursor, limit)
+        return replace(found, rows=[read_stored(self._model, row["state"]) for row in found.rows])
 
-    async def unreached(self, unit: str, cursor: str | None, limit: str | None) -> Page[S]:
-        """Dossiers of one unit whose applicant must be told otherwise, the longest waiting first; as `overdue`."""
-        return await self._page(_UNREACHED, _UNREACHED_TOTAL, unit, cursor, limit)
+    async def rows(
+        self, query: Query, asked: Sequence[Any], cursor: str | None, limit: str | None
+    ) -> Page[Mapping[str, Any]]:
+        """The rows of the view themselves; as `states`."""
+        found = await self._page(_drawn(query), query, asked, cursor, limit)
+        return replace(found, rows=[dict(row) for row in found.rows])
 
-    async def _page(self, query: str, total: str, unit: str, cursor: str | None, limit: str | None) -> Page[S]:
+    async def _page(
+        self, listing: str, query: Query, asked: Sequence[Any], cursor: str | None, limit: str | None
+    ) -> Page[Any]:
         start, many = page_asked(cursor, limit)
-        rows = await self._fetch(query, unit, *start, many + 1)
-        (counted,) = await self._fetch(total, unit)
-        shown = rows[:many]
-        states = [read_stored(self._model, row["state"]) for row in shown]
-        more = cursor_of((shown[-1]["at"], shown[-1]["dossier_id"])) if len(rows) > many else None
-        return Page(states, more, counted["total"])
+        rows = await self._fetch(listing, *asked, *start, many + 1)
+        (counted,) = await self._fetch(_total(query), *asked)
+        more = cursor_of((rows[many - 1]["at"], rows[many - 1]["dossier_id"])) if len(rows) > many else None
+        return Page(rows[:many], more, counted["total"])
 
     async def _fetch(self, query: str, *arguments: Any) -> Sequence[asyncpg.Record]:
         self._readable()
@@ -114,11 +122,29 @@ class StateReader(Generic[S]):
             raise Unavailable(f"database: {type(lost).__name__}") from lost
 
 
-_OVERDUE = """SELECT dossier_id, attention_at AS at, state FROM states
-    WHERE unit = $1 AND attention_at < now() AND status = 1 AND (attention_at, dossier_id) > ($2, $3)
-    ORDER BY attention_at, dossier_id LIMIT $4"""
-"""Status 1: registered. The limit of any later one is that of the result."""
-_OVERDUE_TOTAL = "SELECT count(*) AS total FROM states WHERE unit = $1 AND attention_at < now() AND status = 1"
-_UNREACHED = """SELECT u.dossier_id, u.since AS at, s.state FROM unreached u JOIN states s USING (dossier_id)
-    WHERE u.unit = $1 AND (u.since, u.dossier_id) > ($2, $3) ORDER BY u.since, u.dossier_id LIMIT $4"""
-_UNREACHED_TOTAL = "SELECT count(*) AS total FROM unreached WHERE unit = $1"
+def _where(query: Query) -> str:
+    """Whom a query finds; the names in it are those of a service's own table."""
+    equal = " AND ".join(f"v.{column} = ${n}" for n, column in enumerate(query.equal, 1))
+    return f"{equal} AND v.{query.order} " + ("< now()" if query.passed else "IS NOT NULL")
+
+
+def _place(query: Query) -> str:
+    first = len(query.equal) + 1
+    after = f"(v.{query.order}, v.dossier_id) > (${first}, ${first + 1})"
+    return f"{_where(query)} AND {after} ORDER BY v.{query.order}, v.dossier_id LIMIT ${first + 2}"
+
+
+@cache
+def _drawn(query: Query) -> str:
+    return f"SELECT v.*, v.{query.order} AS at FROM {query.view} v WHERE {_place(query)}"  # noqa: S608 - see `_where`
+
+
+@cache
+def _listed(query: Query) -> str:
+    return f"""SELECT v.dossier_id, v.{query.order} AS at, s.state FROM {query.view} v JOIN states s USING (dossier_id)
+        WHERE {_place(query)}"""  # noqa: S608
+
+
+@cache
+def _total(query: Query) -> str:
+    return f"SELECT count(*) AS total FROM {query.view} v WHERE {_where(query)}"  # noqa: S608

@@ -37,7 +37,7 @@ class StateRow:
 
 @dataclass(frozen=True, slots=True)
 class StateWrite:
-    """A state to be written over `version` (0: none yet), with what lists and gauges draw from it."""
+    """A state to be written over `version` (0: none yet)."""
 
     dossier_id: UUID
     kind: str
@@ -45,9 +45,6 @@ class StateWrite:
     steps: int
     parked: bool
     state: str
-    unit: str | None
-    status: int | None
-    attention_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +204,7 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
     """
     states = sorted(batch.states, key=lambda write: write.dossier_id)
     keys = [request.data_key for request, _ in batch.answers if request.data_key is not None]
+    digests = [one for request, _ in batch.answers for one in request.digests]
     requests = [request for request, _ in batch.answers]
     taken = batch.taken
     try:
@@ -216,7 +214,6 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
             *columns(batch.moves, "source", "shard", "expected", "position", "last_event_id", "next_offset"),
             *columns(batch.claims, "task_id", "token"),
             *columns(states, "dossier_id", "kind", "version", "steps", "parked", "state"),
-            *columns(states, "unit", "status", "attention_at"),
             *columns(batch.views, "view", "dossier_id", "row"),
             *columns(batch.events, "shard", "event_id", "dossier_id", "caused_by", "type"),
             [orjson.dumps(event.headers).decode() for event in batch.events], [event.data for event in batch.events],
@@ -225,6 +222,7 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
             *columns(requests, "client", "method", "path", "key", "body_hmac", "status"),
             [orjson.dumps(answer).decode() for _, answer in batch.answers],
             *columns(keys, "dossier_id", "kek_id", "wrapped"),
+            *columns(digests, "dossier_id", "kind", "digest"),
         )  # fmt: skip
     except asyncpg.PostgresError as refused:
         verdict = _VERDICTS.get(refused.sqlstate or "")

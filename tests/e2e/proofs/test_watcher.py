@@ -86,9 +86,9 @@ async def test_synthetic_dossiers_arrive_and_a_subscriber_knows_them_by_their_fi
 async def test_they_are_in_no_status_and_no_list_and_their_mails_go_to_the_operator(play: Play) -> None:
     async with watcher(play):
         await arrived(play, 1)
-    rows = await in_the_desks_database(play, "SELECT status, attention_at FROM states WHERE unit = $1")
-    assert rows
-    assert {(row["status"], row["attention_at"]) for row in rows} == {(None, None)}
+    assert await in_the_desks_database(play, "SELECT 1 FROM states WHERE state #>> '{intake,agency}' = $1")
+    for view in ("queue", "unreached"):
+        assert await in_the_desks_database(play, f"SELECT 1 FROM {view} WHERE unit = $1") == []
     synthetic = [mail for mail in play.stack.outside.mails() if AGENCY in mail["subject"]]
     assert synthetic
     assert {address for mail in synthetic for address in mail["rcpt_to"]} == {MAILBOX}

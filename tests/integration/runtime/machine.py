@@ -113,7 +113,7 @@ class EngineMachine(Compared):
 
     def _engine(self, crash: str) -> Engine:
         if crash == "before commit":
-            return self.stage.engine(desk=dies_before_commit(Killed()))
+            return self.stage.engine(dies_before_commit(self.stage, Killed()))
         return self.stage.engine(saw=Once(Killed())) if crash == "after commit" else self.stage.engine()
 
     @rule(dossier=some_dossier, words=some_words, crash=some_crash)

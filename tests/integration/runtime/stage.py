@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,8 +18,9 @@ from shared.runtime.engine.listener import Listener
 from shared.runtime.kafka.clients import Broker
 from shared.runtime.kernel.decider import Decider, Message
 from shared.runtime.kernel.message import Claim, Item, Request, WrappedKey
+from shared.runtime.kernel.view import View
 from shared.runtime.observe.metrics import Metrics
-from shared.runtime.store.commit import Desk
+from shared.runtime.store.shapes import take_shape
 from shared.runtime.tasks.kinds import Attempt, TaskKind
 from shared.runtime.tasks.queue import Worker
 from shared.topics import SHARDS
@@ -30,7 +31,7 @@ NOWHERE = "127.0.0.1:1"
 """A broker that nobody reaches: for what must not need one."""
 
 EMPTY = """TRUNCATE events, states, tasks, heard, requests, numbers, dead_letters, parked_messages, data_keys,
-        operator_acts, rebuilding, rebuilt, passed_over;
+        digests, operator_acts, rebuilding, rebuilt, passed_over;
     UPDATE shards SET next_position = 1, last_event_id = NULL, shape = 1;
     UPDATE relay SET published = 0, leader = NULL, lease_until = '-infinity', instance = NULL"""
 
@@ -136,13 +137,14 @@ _PATIENT = dict.fromkeys(("lock_timeout", "statement_timeout", "transaction_time
 
 
 @asynccontextmanager
-async def staged(databases: Databases, service: str = NAME) -> AsyncIterator[Stage]:
-    """The stage on one service's database, emptied."""
+async def staged(databases: Databases, service: str = NAME, shape: int = 1) -> AsyncIterator[Stage]:
+    """The stage on one service's database, emptied, for states of this shape."""
     async with asyncpg.create_pool(databases.url(service), min_size=1, max_size=8, server_settings=_PATIENT) as pool:
         admin = await asyncpg.connect(databases.administrator_url(service))
         try:
             stage = Stage(pool, admin)
             await stage.empty()
+            await take_shape(pool, shape)
             yield stage
         finally:
             await admin.close()
@@ -190,6 +192,11 @@ class Once:
             raise failure
 
 
-def dies_before_commit(failure: BaseException) -> Desk:
-    """A desk whose first drawing fails, inside the transaction."""
-    return Desk(unit=Once(failure))
+def drawing(decider: Decider[Any], row: Callable[[Any], None]) -> Decider[Any]:
+    """This decider with a view that has no rows, asked for whenever states are written."""
+    return replace(decider, views=(View("nothing", row),))
+
+
+def dies_before_commit(stage: Stage, failure: BaseException) -> Decider[Any]:
+    """The toy, whose first drawing of a view fails, inside the transaction."""
+    return drawing(stage.toy.decider, Once(failure))

@@ -40,7 +40,7 @@ HOUR = timedelta(hours=1)
 @pytest_asyncio.fixture
 async def desk(module_databases: Databases) -> AsyncIterator[Stage]:
     """Intake's database, empty."""
-    async with staged(module_databases, "intake") as stage:
+    async with staged(module_databases, "intake", INTAKE.shape) as stage:
         await stage.admin.execute("TRUNCATE jobs")
         yield stage
 

@@ -9,9 +9,8 @@ import pytest
 from shared.runtime.engine.engine import Engine
 from shared.runtime.kernel.decider import task_id
 from shared.runtime.kernel.message import Item
-from shared.runtime.store.commit import Desk
 from tests.integration.runtime.log import WRITER, Log
-from tests.integration.runtime.stage import Stage, command, outcome
+from tests.integration.runtime.stage import Stage, command, drawing, outcome
 from tests.integration.runtime.toy import Tally, dossiers
 
 SHARD = 3
@@ -21,10 +20,9 @@ SICK = DOSSIERS[4]
 Ailment = Callable[[Stage], Awaitable[tuple[Engine, Item]]]
 
 
-def _unit(state: Tally) -> str | None:
+def _row(state: Tally) -> None:
     if any("sick" in text for text in state.notification.texts):
-        raise ZeroDivisionError("a bug of the desk")
-    return None
+        raise ZeroDivisionError("a bug of the view")
 
 
 def _no_answer(state: Any) -> dict[str, Any]:
@@ -37,8 +35,8 @@ async def _state(stage: Stage) -> tuple[Engine, Item]:
     return stage.engine(), command(SICK, "sick")
 
 
-async def _desk(stage: Stage) -> tuple[Engine, Item]:
-    return stage.engine(desk=Desk(unit=_unit)), command(SICK, "sick")
+async def _view(stage: Stage) -> tuple[Engine, Item]:
+    return stage.engine(drawing(stage.toy.decider, _row)), command(SICK, "sick")
 
 
 async def _answer(stage: Stage) -> tuple[Engine, Item]:
@@ -49,7 +47,7 @@ async def _answer(stage: Stage) -> tuple[Engine, Item]:
 
 AILMENTS = {
     "a state that is not its model's": _state,
-    "a desk that raises": _desk,
+    "a view that raises": _view,
     "an answer that raises": _answer,
 }
 
@@ -67,7 +65,7 @@ async def test_a_command_at_which_the_commit_raises_fails_alone(stage: Stage, ai
 async def test_a_record_at_which_the_commit_raises_is_not_passed_over(stage: Stage) -> None:
     log = Log()
     records = [log.say(one, "sick" if one == SICK else "fine") for one in DOSSIERS]
-    buggy = stage.listener(stage.engine(desk=Desk(unit=_unit)))
+    buggy = stage.listener(stage.engine(drawing(stage.toy.decider, _row)))
     await buggy.prepare()
     with pytest.raises(ZeroDivisionError):
         await buggy.handle(records)
@@ -79,10 +77,9 @@ async def test_a_record_at_which_the_commit_raises_is_not_passed_over(stage: Sta
     assert [await stage.said(one) for one in DOSSIERS] == [["0|sick" if one == SICK else "0|fine"] for one in DOSSIERS]
 
 
-def _unit_of_the_new_state(state: Tally) -> str | None:
+def _row_of_the_new_state(state: Tally) -> None:
     if any("done" in text for text in state.notification.texts):
-        raise ZeroDivisionError("a bug of the desk")
-    return None
+        raise ZeroDivisionError("a bug of the view")
 
 
 async def test_an_outcome_at_which_the_commit_raises_is_kept_as_a_dead_letter_and_its_task_is_done(
@@ -92,7 +89,7 @@ async def test_an_outcome_at_which_the_commit_raises_is_kept_as_a_dead_letter_an
     await stage.engine().handle([item])
     assert item.message is not None
     claim = await stage.claim(task_id(item.message.id, 1))
-    buggy = stage.engine(desk=Desk(unit=_unit_of_the_new_state))
+    buggy = stage.engine(drawing(stage.toy.decider, _row_of_the_new_state))
     (handled,) = await buggy.handle([outcome(SICK, claim, "work")])
     assert handled.outcome == "dead_lettered"
     assert (await stage.count("tasks"), await stage.count("dead_letters")) == (0, 1)
@@ -106,7 +103,7 @@ async def test_outcomes_before_one_at_which_the_commit_raises_are_committed(stag
     claims = [await stage.claim(task_id(item.message.id, 1)) for item in items if item.message is not None]
     outcomes = [outcome(one, claim, "work") for one, claim in zip(DOSSIERS, claims, strict=True)]
     with pytest.raises(ZeroDivisionError):
-        await stage.engine(desk=Desk(unit=_unit)).handle(outcomes)
+        await stage.engine(drawing(stage.toy.decider, _row)).handle(outcomes)
     assert await stage.said(DOSSIERS[0]) == ["0|work", "1|done"]
     assert await stage.said(SICK) == ["0|work sick"]
     assert {one.outcome for one in await stage.engine().handle(outcomes[4:])} == {"ok"}

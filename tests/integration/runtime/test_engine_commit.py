@@ -60,7 +60,7 @@ async def test_two_replicas_with_five_hundred_submissions_each_give_every_number
         for batch in range(20):
             await engine.handle([_submission(f"{who} {batch} {n}") for n in range(25)])
 
-    async with staged(module_databases, "intake") as stage:
+    async with staged(module_databases, "intake", INTAKE.shape) as stage:
         await asyncio.gather(submit(stage, "left"), submit(stage, "right"))
         rows = await stage.admin.fetch("SELECT convert_from(data, 'UTF8')::jsonb ->> 'code' AS code FROM events")
         kept = await stage.admin.fetch("SELECT state -> 'intake' ->> 'code' AS code FROM states")
@@ -225,7 +225,7 @@ async def test_a_consumer_that_was_overtaken_is_fenced_and_stores_nothing(stage:
 
 
 async def test_a_batch_that_dies_before_commit_leaves_nothing(stage: Stage) -> None:
-    dying = stage.engine(desk=dies_before_commit(Killed()))
+    dying = stage.engine(dies_before_commit(stage, Killed()))
     items = [command(FIRST, "work"), command(SECOND, "two", series="numbers")]
     with pytest.raises(Killed):
         await dying.handle(items)
@@ -247,7 +247,7 @@ async def test_a_batch_that_dies_after_commit_is_not_done_again(stage: Stage) ->
 
 async def test_a_lost_database_is_told_and_the_guard_must_look_again(stage: Stage) -> None:
     lost: list[str] = []
-    dying = stage.engine(desk=dies_before_commit(ConnectionResetError()), on_lost=lambda: lost.append("lost"))
+    dying = stage.engine(dies_before_commit(stage, ConnectionResetError()), on_lost=lambda: lost.append("lost"))
     with pytest.raises(Unavailable):
         await dying.handle([command(FIRST, "one")])
     assert lost == ["lost"]

@@ -10,10 +10,10 @@ import pytest
 from deploy.local.ground import Ground
 from deploy.postgres.provision import Databases
 from shared.errors import KeyNotHere
+from shared.runtime.kernel.view import Figure, View
 from shared.runtime.process.gauges import REST, SIZE_EVERY_S, Gauges
 from shared.runtime.process.wiring import Runtime, waiting, wire
 from shared.runtime.service.service import Service
-from shared.runtime.store.commit import Desk
 from shared.runtime.tasks.kinds import Attempt
 from shared.runtime.tasks.queue import KEY_LATE
 from tests.integration.runtime.stage import AT, Stage, command
@@ -106,9 +106,15 @@ class Clock:
         return self.at
 
 
-def counting(stage: Stage) -> Service:
+TALLIES = f"""CREATE TABLE IF NOT EXISTS tallies (dossier_id uuid PRIMARY KEY, status smallint);
+    TRUNCATE tallies; GRANT SELECT, INSERT, DELETE ON tallies TO dossier_{NAME}"""
+
+
+async def counting(stage: Stage) -> Service:
     """The toy, whose dossiers are all in status 1."""
-    return replace(service(stage), desk=Desk(status=lambda state: 1))
+    await stage.admin.execute(TALLIES)
+    decider = replace(stage.toy.decider, views=(View("tallies", lambda state: {"status": 1}),))
+    return replace(service(stage), decider=decider, figures=(Figure("dossiers", "tallies", by="status"),))
 
 
 async def refreshed_with(process: Runtime, stage: Stage, locked: str) -> None:
@@ -124,7 +130,7 @@ async def test_a_database_that_does_not_answer_stops_no_number_that_needs_none_n
 ) -> None:
     at_once = {"lock_timeout": "50ms"}
     async with asyncpg.create_pool(module_databases.url(NAME), min_size=1, server_settings=at_once) as pool:
-        process = wire(counting(stage), settings(ground, module_databases), pool)
+        process = wire(await counting(stage), settings(ground, module_databases), pool)
         process.resources.progress.oldest = AT
         await refreshed_with(process, stage, "relay")
         assert value(process, "dossier_consumer_oldest_unhandled_timestamp_seconds") == AT.timestamp()
@@ -137,8 +143,8 @@ async def test_a_database_that_does_not_answer_stops_no_number_that_needs_none_n
 async def test_counting_the_dossiers_rests_the_longer_the_longer_it_takes(
     ground: Ground, module_databases: Databases, stage: Stage
 ) -> None:
-    process, clock = wire(counting(stage), settings(ground, module_databases), stage.pool), Clock()
-    gauges, engine = Gauges(process, clock), stage.engine(desk=process.service.desk)
+    process, clock = wire(await counting(stage), settings(ground, module_databases), stage.pool), Clock()
+    gauges, engine = Gauges(process, clock), stage.engine(process.service.decider)
 
     async def told_after_one_more(n: int) -> float | None:
         await engine.handle([command(name("dossier", n), f"dossier {n}")])
@@ -157,7 +163,7 @@ async def test_counting_the_dossiers_rests_the_longer_the_longer_it_takes(
 async def test_the_size_of_the_database_is_told_as_it_was_a_minute_ago_at_most(
     ground: Ground, module_databases: Databases, stage: Stage
 ) -> None:
-    process, clock = wire(counting(stage), settings(ground, module_databases), stage.pool), Clock()
+    process, clock = wire(await counting(stage), settings(ground, module_databases), stage.pool), Clock()
     gauges = Gauges(process, clock)
     await gauges.refresh()
     first = value(process, "dossier_database_bytes")

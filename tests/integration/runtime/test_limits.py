@@ -1,6 +1,7 @@
 """Who should have acted, paid or made a backup, as numbers; cheap where there are a hundred thousand dossiers."""
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,26 +10,49 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.ground import Ground
-from deploy.local.machine import ROOT
 from deploy.postgres.provision import Databases
-from shared.runtime.process.gauges import _LATE, _UNPAID, SIZE_EVERY_S, Gauges
+from services.intake.views import FIGURES
+from shared.runtime.kernel.view import Figure
+from shared.runtime.process.gauges import SIZE_EVERY_S, Gauges
 from shared.runtime.process.wiring import Runtime, wire
-from shared.runtime.store.commit import Desk
-from tests.integration.runtime.stage import Stage
+from shared.runtime.store.figures import statement
+from tests.deciders import DECIDERS, composed
+from tests.integration.runtime.stage import Stage, staged
 from tests.integration.runtime.test_gauges import Clock, value
 from tests.integration.runtime.whole import service, settings
 
 pytestmark = pytest.mark.integration
 
-FILL = """INSERT INTO states (dossier_id, version, state, unit, status, attention_at)
-    SELECT gen_random_uuid(), 1, jsonb_build_object('much', repeat('x', 1000)), 'H02.' || n % $2, $3,
-           now() + make_interval(hours => $4) FROM generate_series(1, $1) AS n"""
+FILL = """INSERT INTO queue
+        (dossier_id, unit, status, procedure, channel, filed_at, accept_by, due_at, fee_settled, code)
+    SELECT gen_random_uuid(), 'H02.' || n % $2, $3::smallint, '1.002755', 'online', now(),
+           CASE WHEN $3::smallint = 1 THEN now() + make_interval(hours => $4) END,
+           CASE WHEN $3::smallint IN (2, 4) THEN now() + make_interval(hours => $4) END, true, repeat('x', 200)
+    FROM generate_series(1, $1) AS n"""
+OWE = """INSERT INTO unpaid (dossier_id, unit, since, total_vnd)
+    SELECT gen_random_uuid(), 'H02', now() + make_interval(hours => $2), 100000 FROM generate_series(1, $1)"""
+
+
+async def _process(ground: Ground, databases: Databases, of: str) -> AsyncIterator[tuple[Runtime, Stage]]:
+    """The toy's process, which tells what this service tells of its views, out of that one's database."""
+    async with staged(databases, of) as stage:
+        await stage.admin.execute(f"TRUNCATE {', '.join(view.name for view in DECIDERS[of].views)}")
+        told = replace(service(stage), figures=composed(of).figures)
+        yield wire(told, settings(ground, databases), stage.pool), stage
 
 
 @pytest_asyncio.fixture
-async def process(ground: Ground, module_databases: Databases, stage: Stage) -> Runtime:
-    """The toy's process, which waits for officers."""
-    return wire(service(stage), settings(ground, module_databases), stage.pool)
+async def desk(ground: Ground, module_databases: Databases) -> AsyncIterator[tuple[Runtime, Stage]]:
+    """What waits for officers."""
+    async for made in _process(ground, module_databases, "intake"):
+        yield made
+
+
+@pytest_asyncio.fixture
+async def till(ground: Ground, module_databases: Databases) -> AsyncIterator[tuple[Runtime, Stage]]:
+    """Who is to pay."""
+    async for made in _process(ground, module_databases, "payment"):
+        yield made
 
 
 async def fill(stage: Stage, count: int, units: int = 1, status: int | None = 1, hours: int = -1) -> None:
@@ -37,9 +61,9 @@ async def fill(stage: Stage, count: int, units: int = 1, status: int | None = 1,
 
 
 async def test_answers_and_results_that_are_late_are_told_apart_and_results_by_unit(
-    process: Runtime, stage: Stage
+    desk: tuple[Runtime, Stage],
 ) -> None:
-    clock = Clock()
+    (process, stage), clock = desk, Clock()
     gauges = Gauges(process, clock)
     await fill(stage, 3)
     await fill(stage, 4, units=2, status=2)
@@ -49,26 +73,25 @@ async def test_answers_and_results_that_are_late_are_told_apart_and_results_by_u
     await gauges.refresh()
     assert value(process, "dossier_acceptance_overdue") == 3
     assert [value(process, "dossier_results_overdue", unit=f"H02.{n}") for n in range(2)] == [3, 3]
-    await stage.admin.execute("UPDATE states SET attention_at = NULL WHERE unit = 'H02.1'")
+    by_status = {n: value(process, "dossier_dossiers", status=str(n)) for n in range(1, 11)}
+    assert by_status == {n: {1: 3, 2: 4, 4: 7, 9: 1}.get(n, 0) for n in range(1, 11)}
+    await stage.admin.execute("UPDATE queue SET due_at = NULL WHERE unit = 'H02.1'")
     clock.at += 60
     await gauges.refresh()
     assert value(process, "dossier_results_overdue", unit="H02.1") is None, "who owes nothing is not told of"
     assert value(process, "dossier_results_overdue", unit="H02.0") == 3
 
 
-async def test_who_is_asked_to_pay_is_counted_from_the_request_on(
-    ground: Ground, module_databases: Databases, stage: Stage
-) -> None:
-    money = replace(service(stage), desk=Desk(awaits_money=True))
-    process, clock = wire(money, settings(ground, module_databases), stage.pool), Clock()
+async def test_who_is_asked_to_pay_is_counted_from_the_request_on(till: tuple[Runtime, Stage]) -> None:
+    (process, stage), clock = till, Clock()
     gauges = Gauges(process, clock)
     await gauges.refresh()
     assert (value(process, "dossier_unpaid_dossiers"), value(process, "dossier_unpaid_oldest_timestamp_seconds")) == (
         0,
         0,
     )
-    await fill(stage, 3, status=None, hours=-50)
-    await fill(stage, 3, status=None, hours=-2)
+    await stage.admin.execute(OWE, 3, -50)
+    await stage.admin.execute(OWE, 3, -2)
     clock.at += 60
     await gauges.refresh()
     assert value(process, "dossier_unpaid_dossiers") == 6
@@ -77,8 +100,8 @@ async def test_who_is_asked_to_pay_is_counted_from_the_request_on(
     assert value(process, "dossier_acceptance_overdue") == 0, "no officer's limit"
 
 
-async def test_a_backup_is_known_by_the_row_of_whoever_made_it(process: Runtime, stage: Stage) -> None:
-    clock = Clock()
+async def test_a_backup_is_known_by_the_row_of_whoever_made_it(desk: tuple[Runtime, Stage]) -> None:
+    (process, stage), clock = desk, Clock()
     gauges = Gauges(process, clock)
     await gauges.refresh()
     assert value(process, "dossier_backup_timestamp_seconds") == 0, "never"
@@ -97,54 +120,15 @@ async def cost(stage: Stage, query: str) -> tuple[float, int]:
     return told["Execution Time"], blocks
 
 
-@pytest.mark.parametrize(("query", "late"), [(_LATE, 500), (_UNPAID, 0)], ids=["late", "unpaid"])
+@pytest.mark.parametrize("figure", [figure for figure in FIGURES if figure.passed], ids=lambda figure: figure.gauge)
 async def test_with_a_hundred_thousand_dossiers_only_the_index_and_the_late_ones_are_looked_at(
-    stage: Stage, query: str, late: int
+    desk: tuple[Runtime, Stage], figure: Figure
 ) -> None:
-    await fill(stage, 100_000, units=300, hours=5)
-    if late:
-        await fill(stage, late, units=300, status=4)
-    await stage.admin.execute("VACUUM ANALYZE states")
-    milliseconds, blocks = await cost(stage, query)
-    size = await stage.admin.fetchval("SELECT pg_relation_size('states') / 8192")
-    assert blocks < 2_000 < size, f"{milliseconds:.1f} ms, {blocks} blocks of {size}"
-
-
-def migration(path: str) -> str:
-    """The text of a migration."""
-    return (ROOT / "services" / path).read_text()
-
-
-async def test_dossiers_accepted_before_are_late_after_the_upgrade_too(stage: Stage) -> None:
-    await fill(stage, 3)
-    await stage.admin.execute(
-        """UPDATE states SET attention_at = NULL, status = 2,
-               state = '{"intake": {"due_at": "2026-03-02T01:00:00Z"}}'"""
-    )
-    await stage.admin.execute(migration("intake/migrations/002_results_due.sql"))
-    late = await stage.admin.fetch(_LATE)
-    assert [row["count"] for row in late] == [3]
-
-
-@pytest.mark.parametrize(
-    ("settled", "refused", "waits"), [("null", "false", True), ('"paid"', "false", False), ("null", "true", False)]
-)
-async def test_who_was_asked_to_pay_before_is_counted_after_the_upgrade_too(
-    settled: str, refused: str, waits: bool, stage: Stage
-) -> None:
-    await fill(stage, 2)
-    await stage.admin.execute(
-        """UPDATE states SET attention_at = NULL, unit = NULL, state = jsonb_build_object(
-               'intake', jsonb_build_object('agency', 'H02', 'refused', $2::jsonb),
-               'payment', jsonb_build_object('settled', $1::jsonb))""",
-        settled, refused,
-    )  # fmt: skip
-    await stage.admin.execute(
-        """INSERT INTO events (shard, position, event_id, dossier_id, caused_by, type, headers, data)
-           SELECT 0, 1, dossier_id, dossier_id, dossier_id, 'vn.gov.dossier.payment-requested.v1',
-                  '{"ce_time": "2026-03-02T01:00:00.123Z"}', '' FROM states LIMIT 1"""
-    )
-    await stage.admin.execute(migration("payment/migrations/001_unpaid.sql"))
-    rows = await stage.admin.fetch("SELECT unit, attention_at, state #>> '{payment,requested_at}' AS at FROM states")
-    told = sorted((row["at"] or "", row["unit"] or "", row["attention_at"] is not None) for row in rows)
-    assert told == [("", "", False), ("2026-03-02T01:00:00.123Z", "H02", waits)]
+    _, stage = desk
+    for status in (1, 4):
+        await fill(stage, 50_000, units=300, status=status, hours=5)
+        await fill(stage, 500, units=300, status=status)
+    await stage.admin.execute("VACUUM ANALYZE queue")
+    milliseconds, blocks = await cost(stage, statement(figure))
+    size = await stage.admin.fetchval("SELECT pg_relation_size('queue') / 8192")
+    assert blocks < 1_000 < size, f"{milliseconds:.1f} ms, {blocks} blocks of {size}"

@@ -1,19 +1,19 @@
 """Who must be told otherwise: what no mail could tell, until an officer or a later mail has told it."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
 
-from services.intake.__main__ import service
 from services.intake.reaching import NOTICES, REASONS, told_of
 from services.intake.state import State
 from services.intake.timeline import timeline
+from services.intake.views import unreached
 from shared.events.base import Event
 from shared.events.notification import NoticeKind
 from shared.law.synthetic import AGENCY as SYNTHETIC
-from shared.runtime.store.unreached import Unreached
 from tests.controls import (
     AGENCY,
     AT,
@@ -46,24 +46,24 @@ def _left(*events: Event) -> list[UUID]:
     return [notice.about for notice in given(INTAKE, events).state.unreached]
 
 
-def _place(*events: Event) -> Unreached | None:
+def _place(*events: Event) -> Mapping[str, Any] | None:
     state: State = given(INTAKE, events).state
-    return service().desk.unreached(state)
+    return unreached(state)
 
 
 def test_an_undeliverable_notice_puts_the_dossier_on_the_list_of_its_unit() -> None:
     assert _place(dossier_submitted()) is None
     assert _place(dossier_submitted(), notice_sent()) is None
-    assert _place(*LOST) == Unreached(AGENCY, AT, 1)
-    assert _place(*LOST, notice_undeliverable(about=OTHER)) == Unreached(AGENCY, AT, 2)
+    assert _place(*LOST) == {"unit": AGENCY, "since": AT, "notices": 1}
+    assert _place(*LOST, notice_undeliverable(about=OTHER)) == {"unit": AGENCY, "since": AT, "notices": 2}
 
 
 def test_it_waits_since_the_first_that_still_waits() -> None:
     later = message(notice_undeliverable(about=OTHER), at=AT + timedelta(hours=1))
     both = given(INTAKE, [*LOST, later])
-    assert service().desk.unreached(both.state) == Unreached(AGENCY, AT, 2)
+    assert unreached(both.state) == {"unit": AGENCY, "since": AT, "notices": 2}
     told = both.when(applicant_told(MESSAGE)).state
-    assert service().desk.unreached(told) == Unreached(AGENCY, later.at, 1)
+    assert unreached(told) == {"unit": AGENCY, "since": later.at, "notices": 1}
 
 
 def test_a_synthetic_dossier_is_on_no_list() -> None:
@@ -72,7 +72,7 @@ def test_a_synthetic_dossier_is_on_no_list() -> None:
 
 def test_what_was_heard_before_the_application_waits_once_that_is_heard() -> None:
     assert _place(notice_undeliverable()) is None
-    assert _place(notice_undeliverable(), dossier_submitted()) == Unreached(AGENCY, AT, 1)
+    assert _place(notice_undeliverable(), dossier_submitted()) == {"unit": AGENCY, "since": AT, "notices": 1}
 
 
 @pytest.mark.parametrize(
