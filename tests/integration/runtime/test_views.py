@@ -272,7 +272,7 @@ async def test_after_any_history_the_views_say_what_the_states_say_and_once_more
             await desk.hear(dossier, chance.choice(OTHERS))
     before = await desk.listed()
     assert before == await desk.owed()
-    assert len(before["queue"]) == 3
+    assert before["queue"]
     await desk.stage.admin.execute("UPDATE queue SET code = 'spoilt'; DELETE FROM unreached")
-    assert await desk.make_anew() == 3
+    assert await desk.make_anew() == await desk.stage.count("states")
     assert await desk.listed() == await desk.owed() == before
