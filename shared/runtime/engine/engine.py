@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from shared.errors import Behind, Conflict, DossierError, Fenced, Unavailable
+from shared.errors import Behind, Conflict, DossierError, Fenced, MovedOn, Unavailable
 from shared.runtime.aio.crash import crash_point
 from shared.runtime.kernel.decider import Decider
 from shared.runtime.kernel.kept import KeptStates
@@ -46,6 +46,8 @@ class Engine:
     seen: Callable[[Collection[int]], Mapping[int, int]] = lambda shards: {}
     kept: KeptStates = field(default_factory=KeptStates)
     hands: Hands = field(default_factory=NoHands)
+    moved_on: bool = False
+    """Whether states have another shape by now, as far as the last commit tells: nothing that is begun can be ended."""
 
     async def handle(self, items: Sequence[Item]) -> list[Handled]:
         """Handle one batch, all or nothing, and say what became of each item.
@@ -57,7 +59,9 @@ class Engine:
         while True:
             await self.ready()
             try:
-                return await self._attempt(items, pessimistic=lost_races > 0)
+                handled = await self._attempt(items, pessimistic=lost_races > 0)
+                self.moved_on = False
+                return handled
             except _RACES as race:
                 log.info("conflict", why=type(race).__name__, items=len(items))
                 self.metrics.conflicts.inc()
@@ -72,7 +76,8 @@ class Engine:
             except Behind:
                 self._lose()
                 raise
-            except (Fenced, Unavailable):
+            except (Fenced, Unavailable) as refused:
+                self.moved_on = self.moved_on or isinstance(refused, MovedOn)
                 raise
             except Exception as fault:
                 return await self._halve(items, fault)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,14 +14,14 @@ import asyncpg
 import structlog
 from aiokafka.structs import TopicPartition
 
-from shared.errors import Fenced
+from shared.errors import Fenced, MovedOn
 from shared.runtime.aio.crash import crash_point
 from shared.runtime.aio.progress import Progress
 from shared.runtime.engine.engine import Engine
 from shared.runtime.engine.retry import retry
 from shared.runtime.kafka.clients import Broker
 from shared.runtime.kafka.records import read_range
-from shared.runtime.kernel.hearing import Break, Broken, Positions, classify
+from shared.runtime.kernel.hearing import Break, Broken, Positions, classify, pieces
 from shared.runtime.kernel.message import Handled, Item, Record
 from shared.runtime.observe.metrics import Metrics
 from shared.runtime.store import sql
@@ -30,7 +31,6 @@ log = structlog.get_logger(__name__)
 
 PIECE = 5000
 RESUME_EVERY_S = 1.0
-PIECE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -47,7 +47,9 @@ class Stop:
 
 @dataclass
 class Listener:
-    """Feeds one service's engine with records. `handle` returns only when the batch is committed, whatever it takes."""
+    """Feeds one service's engine with records. `handle` returns only when the batch is committed, whatever it takes; or
+    `let_go`, where states have another shape by now: whoever hears next begins where the database stands.
+    """
 
     service: str
     pool: "asyncpg.Pool[asyncpg.Record]"
@@ -57,6 +59,7 @@ class Listener:
     positions: Positions = field(default_factory=dict)
     stopped: dict[tuple[str, int], Stop] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
+    let_go: bool = False
     _read_to: Counter[tuple[str, int]] = field(default_factory=Counter)
     _looks_back: bool = False
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -86,12 +89,20 @@ class Listener:
         it waits, and tries the batch again.
         """
         async with self._lock:
-            with self.progress.work():
+            with self.progress.work(), self._unless_moved_on():
                 self.progress.oldest = min(record.timestamp for record in records)
                 for piece in pieces(records):
                     await self._hear(piece)
-            self.metrics.last_success.set_to_current_time()
+                self.metrics.last_success.set_to_current_time()
         crash_point("before-acknowledge")
+
+    @contextmanager
+    def _unless_moved_on(self) -> Iterator[None]:
+        try:
+            yield
+        except MovedOn as moved:
+            self.let_go = True
+            log.warning("let-go", why=str(moved))
 
     async def idle(self) -> None:
         """Return as soon as no batch is in hand."""
@@ -132,7 +143,7 @@ class Listener:
         """Whether the batch was committed; False if the positions moved under us and it must be sorted again."""
         with self.metrics.batch_seconds.labels("consume").time():
             try:
-                handled = await retry(lambda: self.engine.handle(items))
+                handled = await retry(lambda: self.engine.handle(items), moves_on=True)
             except Fenced as fenced:
                 log.info("fenced", why=str(fenced))
                 await retry(self.reload, self.engine.on_lost)
@@ -213,10 +224,11 @@ class Listener:
         """Take up stopped shards as soon as they can go on, until cancelled."""
         while True:
             await asyncio.sleep(RESUME_EVERY_S)
-            if self._looks_back:
-                await self.hear_again()
-            if self.stopped:
-                await self.resume()
+            with self._unless_moved_on():
+                if self._looks_back:
+                    await self.hear_again()
+                if self.stopped:
+                    await self.resume()
 
     async def resume(self) -> None:
         """Take up shards whose missing events are found, or that an operator has skipped on (`heard skip`): read what
@@ -267,21 +279,6 @@ def _tell(stop: Stop) -> None:
         offset=broken.record.offset, sequence=broken.envelope.sequence, expected=broken.expected,
         event_id=str(broken.envelope.id),
     )  # fmt: skip
-
-
-def pieces(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """The records in pieces of at most PIECE_BYTES each, or of one that is larger: what somebody else fills a topic
-    with must not make a transaction that can never end in time.
-    """
-    piece, size = list[Record](), 0
-    for record in records:
-        if piece and size + len(record.value or b"") > PIECE_BYTES:
-            yield piece
-            piece, size = [], 0
-        piece.append(record)
-        size += len(record.value or b"")
-    if piece:
-        yield piece
 
 
 def _fills(stop: Stop, record: Record, positions: Positions) -> bool:

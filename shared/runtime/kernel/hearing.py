@@ -1,6 +1,6 @@
 """Is this record the next one, a repeat, a gap, a fork, or none of ours? Pure: positions in, verdicts out."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from uuid import UUID
@@ -13,6 +13,8 @@ from shared.topics import SHARDS, TOPICS
 
 MAX_RECORD_BYTES = 256 * 1024
 """A body larger than this is not parsed; events are at most 64 KiB."""
+PIECE_BYTES = 8 * 1024 * 1024
+"""What one transaction hears at most."""
 
 
 @dataclass(slots=True)
@@ -135,3 +137,18 @@ def reread(record: Record) -> Item:
     place = Place(writer, record.partition, record.offset, envelope.sequence, envelope.id)
     item = _read(record, place, envelope, data)
     return replace(item, place=None, traceparent=None, redriven=True, dossier_id=envelope.dossier_id)
+
+
+def pieces(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """The records in pieces of at most PIECE_BYTES each, or of one that is larger: what somebody else fills a topic
+    with must not make a transaction that can never end in time.
+    """
+    piece, size = list[Record](), 0
+    for record in records:
+        if piece and size + len(record.value or b"") > PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(record)
+        size += len(record.value or b"")
+    if piece:
+        yield piece

@@ -71,7 +71,7 @@ class Health:
         self._unowned = still or self.runtime.group.unowned
         if not still:
             self.deaf_s = 0.0
-        elif self.runtime.guard.checked and self.runtime.watch.answers:
+        elif self.runtime.guard.checked and self.runtime.watch.answers and not self.runtime.engine.moved_on:
             self.deaf_s += seconds
 
     def alive(self) -> dict[str, str]:

@@ -34,7 +34,7 @@ from shared.runtime.process.wiring import Runtime, database, wire
 from shared.runtime.service.callers import strangers
 from shared.runtime.service.service import Service
 from shared.runtime.service.settings import DoorSettings, Settings
-from shared.runtime.store.shapes import take_shape
+from shared.runtime.store.shapes import refuse_other_shapes, take_shape
 
 log = structlog.get_logger(__name__)
 
@@ -171,20 +171,32 @@ async def _run(run: Callable[[], Awaitable[Any]]) -> None:
 
 
 async def _consume(runtime: Runtime) -> None:
-    """Start the consumer once the database and the broker are there, and watch it; a crashed one ends the process."""
-    settings, listener = runtime.settings, runtime.listener
+    """Start the consumer once the database and the broker are there, and watch it; a crashed one ends the process. It
+    leaves the group while states have another shape, so that a process of that one hears in its place.
+    """
+    service, listener = runtime.service, runtime.listener
     await retry(listener.prepare)
-    await runtime.broker.wait(runtime.service.name)
-    consumer = KafkaConsumer(
-        runtime.service.name, runtime.broker, [topic.name for topic in listener.topics],
-        listener.handle, listener.next_offsets, settings.data_dir / f"{runtime.service.name}-{os.getpid()}",
-        settings.instance, within_s=runtime.service.hears_within_s,
+    await runtime.broker.wait(service.name)
+    while True:
+        await retry(partial(refuse_other_shapes, runtime.pool, service.name, service.decider.shape))
+        listener.let_go = runtime.engine.moved_on = False
+        runtime.consumer = consumer = _consumer(runtime)
+        await consumer.start()
+        while consumer.alive and not listener.let_go:
+            await asyncio.sleep(1.0)
+        if not listener.let_go:
+            log.critical("consumer-ended")
+            return
+        runtime.consumer = None
+        await consumer.stop()
+
+
+def _consumer(runtime: Runtime) -> KafkaConsumer:
+    settings, listener, name = runtime.settings, runtime.listener, runtime.service.name
+    return KafkaConsumer(
+        name, runtime.broker, [topic.name for topic in listener.topics], listener.handle, listener.next_offsets,
+        settings.data_dir / f"{name}-{os.getpid()}", settings.instance, within_s=runtime.service.hears_within_s,
     )  # fmt: skip
-    await consumer.start()
-    runtime.consumer = consumer
-    while consumer.alive:
-        await asyncio.sleep(1.0)
-    log.critical("consumer-ended")
 
 
 def _report(done: "set[asyncio.Task[Any]]") -> int:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import asyncpg
 import structlog
 
-from shared.errors import Misconfigured, Unavailable
+from shared.errors import Misconfigured, MovedOn, Unavailable
 from shared.runtime.aio.deadline import with_deadline
 from shared.runtime.engine.batcher import Batcher
 from shared.runtime.engine.engine import Engine
@@ -214,11 +214,11 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     resources = Resources(
         settings, pool, keys, door, metrics, lost=guard.lost, readable=guard.readable, kept=engine.kept
     )
-    jobs = Jobs(service.jobs(resources), pool, metrics, partial(guard.seen, ()))
+    whole = partial(_whole, guard, engine)
+    jobs = Jobs(service.jobs(resources), pool, metrics, whole)
     worker = Worker(
         jobs.kinds(service.tasks(resources)), pool, batcher, metrics,
-        settings.task_room, settings.task_lease_s, settings.instance,
-        whole=partial(guard.seen, ()),
+        settings.task_room, settings.task_lease_s, settings.instance, whole=whole,
     )  # fmt: skip
     engine.hands = worker.hands
     engine.on_committed = partial(_committed, relay, worker)
@@ -228,6 +228,13 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
         service, settings, pool, metrics, broker, watch, guard, group, engine, relay, batcher,
         resources, worker, listener, jobs, key_listener if service.hears_keys else None,
     )  # fmt: skip
+
+
+def _whole(guard: RestoreGuard, engine: Engine) -> None:
+    """Raises Unavailable while no outcome of a task could be committed here, or an older store may hold done ones."""
+    guard.seen(())
+    if engine.moved_on:
+        raise MovedOn("the states have the shape of another release")
 
 
 def lone_engine(service: Service, settings: OperatorSettings, pool: "asyncpg.Pool[asyncpg.Record]") -> Engine:

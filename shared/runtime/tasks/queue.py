@@ -15,7 +15,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
-from shared.errors import DossierError, KeyNotHere, Misconfigured, TooNew, Transient, Unavailable
+from shared.errors import DossierError, KeyNotHere, Misconfigured, MovedOn, TooNew, Transient, Unavailable
 from shared.registry import OUTAGES
 from shared.runtime.aio.clock import now
 from shared.runtime.aio.crash import crash_point
@@ -77,7 +77,9 @@ class Worker:
     ending: Counter[str | None] = field(default_factory=Counter)
     """Tasks back from there, whose outcomes are not committed yet."""
     whole: Callable[[], object] = nothing_lacks
-    """Raises Unavailable while the store may be an older one, which holds tasks that were done after its backup."""
+    """Raises Unavailable while the store may be an older one, which holds tasks that were done after its backup, or
+    while states have another shape, so that no outcome could be committed.
+    """
     retired: bool = False
     _taken_back: bool = False
     _short: bool = False
@@ -267,7 +269,9 @@ class Worker:
             try:
                 handled = await self.outcomes.submit(item)
                 break
-            except Unavailable:
+            except Unavailable as why:
+                if self.retired and isinstance(why, MovedOn):
+                    return  # a process of the release that is on takes the task up
                 await asyncio.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - jitter, not a secret
         if isinstance(handled.error, Exception) and not isinstance(handled.error, DossierError):
             error = type(handled.error).__name__

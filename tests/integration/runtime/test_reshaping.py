@@ -11,6 +11,7 @@ import pytest
 
 from deploy.local.ground import Ground as LocalGround
 from deploy.postgres.provision import Databases
+from deploy.waiting import until
 from shared.errors import MovedOn, Unavailable
 from shared.events.base import Event
 from shared.runtime.admin.cli import apply
@@ -194,6 +195,47 @@ async def test_a_process_of_the_other_shape_writes_nothing_more_and_says_why(
         await refuse_other_shapes(stage.pool, NAME, 1)
     await new.handle([command(SOUND, "in time")])
     assert await stage.said(SOUND) == ["0|one", "1|in time"]
+
+
+async def test_whoever_hears_in_the_other_shape_lets_go_and_the_next_one_begins_where_the_database_stands(
+    kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]]
+) -> None:
+    log = Log()
+    await hear(stage, kafka, log, (SOUND, "one"))
+    old, new = stage.listener(bootstrap=kafka), stage.listener(stage.engine(next_release(stage.toy)), kafka)
+    await old.prepare()
+    await remake(next_release(stage.toy))
+    records = [log.say(SOUND, "two"), log.say(ELSEWHERE, "three")]
+    await put(kafka, *records)
+    async with asyncio.timeout(10):
+        await old.handle(records)
+    assert (old.let_go, old.engine.moved_on) == (True, True)
+    await new.prepare()
+    await new.handle(records)
+    assert (new.let_go, new.engine.moved_on) == (False, False)
+    assert (await remembered(stage))[SOUND].intake.texts == ("one", "two")
+
+
+async def test_whoever_looks_back_in_the_other_shape_goes_on_living(
+    kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]]
+) -> None:
+    log = Log()
+    await hear(stage, kafka, log, (SOUND, "one"))
+    old = stage.listener(bootstrap=kafka)
+    await old.prepare()
+    await remake(next_release(stage.toy))
+    record = log.say(SOUND, "two")
+    await put(kafka, record)
+    old._read_to[WRITER, 3] = 2
+    old.look_back()
+    running = asyncio.create_task(old.run())
+
+    async def let_go() -> bool:
+        return old.let_go or running.done()
+
+    await until(let_go, seconds=20, what="the listener to let go")
+    assert not running.done()
+    running.cancel()
 
 
 async def test_one_goes_back_by_the_same_way(kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]]) -> None:
