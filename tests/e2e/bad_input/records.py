@@ -102,6 +102,8 @@ TABLE = (
     Row("an unknown type", _with(ce_type="vn.gov.dossier.dossier-archived.v1"), True, None, None),
     Row("a later version", _with(ce_type="vn.gov.dossier.dossier-submitted.v2"), True, None, None),
     Row("an unknown field", _body(weather="fine"), True, None, False),
+    Row("an unknown word of an enum", _body(channel="kiosk"), True, None, False),
+    Row("what is no word of any enum", _body(channel="a kiosk in the street"), True, "schema", True),
     Row("an unknown header", _with(ce_weather="fine"), True, None, False),
     Row("a header without a name", lambda record: record.with_headers([*record.headers, ("", b"")]), True, None, False),
     _well_said("attributes that nobody knows", attributes=0xFF),
