@@ -14,7 +14,7 @@ typed = $(and $(filter command line,$(origin $1)),$(value $1),--$2 '$(subst ','\
 DEMO = $(call typed,N,count) $(call typed,INPUT,input) $(call typed,REGISTER,register) $(call typed,REPLICAS,replicas)
 CHAOS = $(call typed,SEED,seed) $(call typed,N,dossiers) $(call typed,KILLS,kills) $(call typed,REPLICAS,replicas) $(call typed,ONLY,only)
 
-.PHONY: help setup doctor demo run test test-fast up down test-compose bench bench-peers sabotage lint format types unit contract architecture alerts secured integration runtime e2e demos bad-input kills chaos cluster lock clean
+.PHONY: help setup doctor demo run test test-fast up down test-compose test-upgrade upgrade bench bench-peers sabotage lint format types unit contract architecture alerts secured integration runtime e2e demos bad-input kills chaos cluster lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,8 @@ down: setup ## End the containers; data stay in their volumes (VOLUMES=1 forgets
 test-compose: setup ## Bring the containers up for real, kill, restart and upgrade them under load (ten minutes, root; CLUSTER=1: the cluster, fifteen)
 	@$(PY) -m tests.compose $(if $(CLUSTER),--cluster)
 
+test-upgrade: upgrade ## A made-up next release comes, goes back and comes again under load, one process at a time (five minutes)
+
 sabotage: setup ## Take out one guard at a time; a named test must turn red for each
 	@$(PY) -m tests.sabotage
 
@@ -76,7 +78,7 @@ bench-peers: setup .local/bench/venv/.installed ## Our consumer beside Faust, Fa
 chaos: setup ## Faults of every kind under load, for half an hour (SEED= N= KILLS= REPLICAS= ONLY=)
 	@$(PY) -m tests.chaos $(CHAOS)
 
-lint types unit contract architecture alerts secured integration runtime e2e demos bad-input kills cluster: setup
+lint types unit contract architecture alerts secured integration runtime e2e demos bad-input kills cluster upgrade: setup
 	@$(PY) -m tests.floors $@
 
 lint: ## Only ruff

@@ -54,6 +54,8 @@ class Process:
     environment: Mapping[str, str]
     log: Path
     module: str
+    tree: Path = ROOT
+    """Where the code lies that it runs."""
     child: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -77,8 +79,8 @@ class Process:
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(  # noqa: S603 - the command is ours
                 [*command, sys.executable, "-m", self.module, "run"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env={**self.environment, **more},
-                start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.tree, start_new_session=True,
+                env={**self.environment, "PYTHONPATH": str(self.tree), **more},
             )  # fmt: skip
 
     @property
@@ -109,6 +111,7 @@ class Stack:
     """`async with Stack(...) as stack:` brings everything up and ends it; what is external stays as it is.
 
     `modules` names another program for a service than its own; `copies` another number of processes than `replicas`.
+    `tree` is where the code lies that operators' commands run, and processes from their beginning.
     """
 
     directory: Path = LOCAL
@@ -124,6 +127,7 @@ class Stack:
     settings: Mapping[str, str] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, int] = field(default_factory=dict)
+    tree: Path = ROOT
     external: External = field(default_factory=External.from_environment)
     ground_of: Callable[..., Ground] = Ground
     processes: list[Process] = field(default_factory=list)
@@ -175,8 +179,9 @@ class Stack:
         """An operator's command of `service`, to its end. Raises GroundError with what it said if it fails."""
         module = self.modules.get(service, f"services.{service}")
         running = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *words, env=self.environment(service), stdout=PIPE, stderr=STDOUT
-        )
+            sys.executable, "-m", module, *words,
+            cwd=self.tree, env=self.environment(service), stdout=PIPE, stderr=STDOUT,
+        )  # fmt: skip
         said, _ = await running.communicate()
         if running.returncode != 0:
             raise GroundError(f"{module} {' '.join(words)}: {said.decode()[-500:]}")
@@ -210,7 +215,6 @@ class Stack:
         log = self.directory / "logs" / f"{service}-{number}.log"
         own = {
             "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "SECRETS_DIR": str(self.ground.secrets.of(service)),
             "HTTP_PORT": str(port),
@@ -221,7 +225,7 @@ class Stack:
             module, where = "deploy.watcher", self._where_to_watch()
         else:
             module, where = self.modules.get(service, f"services.{service}"), self.where(service)
-        return Process(service, number, port, probe_port, {**where, **own}, log, module)
+        return Process(service, number, port, probe_port, {**where, **own}, log, module, self.tree)
 
     def _where_to_watch(self) -> dict[str, str]:
         return {
@@ -234,7 +238,7 @@ class Stack:
     def environment(self, service: str, port: int = 1) -> dict[str, str]:
         """The whole environment of an operator's command of `service`: nothing is inherited but the search path."""
         path = os.environ.get("PATH", os.defpath)
-        return {**self.where(service), "PATH": path, "PYTHONPATH": str(ROOT), "HTTP_PORT": str(port)}
+        return {**self.where(service), "PATH": path, "PYTHONPATH": str(self.tree), "HTTP_PORT": str(port)}
 
     def where(self, service: str) -> dict[str, str]:
         """What an operator of `service` must be told of this stack; a process of it sees its own secrets only."""

@@ -15,7 +15,6 @@ import orjson
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from deploy.local.machine import ROOT
 from deploy.stack import Stack
 from shared.services import SERVICES
 from shared.topics import SHARDS, TOPICS
@@ -100,7 +99,7 @@ async def run_command(stack: Stack, service: str, *arguments: str) -> tuple[int,
     """`python -m services.<service> …` as an operator runs it: exit code and everything that it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", f"services.{service}", *arguments,
-        cwd=ROOT, env=stack.environment(service), stdin=asyncio.subprocess.DEVNULL,
+        cwd=stack.tree, env=stack.environment(service), stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:

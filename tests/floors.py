@@ -1,8 +1,8 @@
 """Runs the floors of tests, each as a process of its own, and fails on any failed, broken or skipped test.
 
-`python -m tests.floors` runs all but `cluster`, `python -m tests.floors unit contract` only these. A floor without a
-test is an error, so that a renamed folder cannot pass unseen; only a floor whose folder is absent is left out, and says
-so. So is one whose program this machine lacks (`_PROGRAMS`); where CI is set, that is a failure.
+`python -m tests.floors` runs all but `cluster` and `upgrade`, `python -m tests.floors unit contract` only these. A
+floor without a test is an error, so that a renamed folder cannot pass unseen; only a floor whose folder is absent is
+left out, and says so. So is one whose program this machine lacks (`_PROGRAMS`); where CI is set, that is a failure.
 
 Three run at a time, for those that need Kafka and PostgreSQL wait for their servers half of the time: the longest
 first, and whoever has ended takes the next. Beside them, one after the other, run those that need no server. The first
@@ -245,6 +245,7 @@ _FLOORS: Mapping[str, Run] = {
             "bad-input",
             "kills",
             "cluster",
+            "upgrade",
         ),
         _tests,
     ),
@@ -261,12 +262,12 @@ _PROGRAMS = {"alerts": ("promtool", "prometheus")}
 """What a floor needs that `make setup` does not bring: the program, and Debian's package of it."""
 _LONGEST_FIRST = (
     "e2e", "integration", "runtime", "kills", "demos", "bad-input", "unit", "types", "secured", "alerts", "contract",
-    "architecture", "lint", "cluster",
+    "architecture", "lint", "cluster", "upgrade",
 )  # fmt: skip
 _SERVERLESS = {"lint", "types", "unit", "contract", "architecture"}
 """They fill what the waiting of the others leaves idle."""
-_ASKED_FOR = {"cluster"}
-"""Runs only if it is named: its three brokers take a minute of both cores."""
+_ASKED_FOR = {"cluster", "upgrade"}
+"""Run only if they are named: three brokers, or two releases side by side, take minutes of both cores."""
 
 if __name__ == "__main__":
     run_command(lambda: main(sys.argv[1:]))
