@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from deploy.local.machine import ROOT
+from deploy.waiting import until
 from shared.services import SERVICES
 from tests.upgrade.releases import AFTER, NEXT, release
 from tests.upgrade.upgrading import RESHAPED, Upgrading, upgrading
@@ -50,6 +51,10 @@ async def test_a_release_comes_goes_back_and_comes_again_under_load(tmp_path: Pa
 
 
 async def _all_is_well(it: Upgrading) -> None:
+    async def rung() -> bool:
+        return bool(await it.asked("verification", WAITING) == 0)
+
+    await until(rung, seconds=60, what="the last look-ups to be noted")
     verdict = await it.verdict()
     assert not verdict.faults, verdict
     assert verdict.dossiers == it.ended
