@@ -111,6 +111,7 @@ class Engine:
                 self.hands.let_go(commit.taken)
                 raise
             crash_point("after-commit")
+        self.moved_on = False
         self.kept.keep(commit.states(), lost)
         self.hands.begin(commit.taken, commit.claimed)
         self.saw(commit.ends)

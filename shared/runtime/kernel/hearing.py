@@ -108,7 +108,7 @@ def _read(record: Record, place: Place, envelope: Envelope, data: bytes) -> Item
         if body is not None and body.SUBJECTS and envelope.kind not in body.SUBJECTS:
             raise Poison("envelope", f"{envelope.type} is about no {envelope.kind}")
     except Poison as poison:
-        return Item(record=record, place=place, failure=poison, dossier_id=envelope.dossier_id)
+        return Item(record=record, place=place, failure=poison, dossier_id=envelope.dossier_id, kind=envelope.kind)
     if body is None:
         return Item(record=record, place=place)
     message = Message(envelope.id, envelope.dossier_id, envelope.time, body, envelope.kind)

@@ -59,7 +59,7 @@ class Health:
         to_do = waiting or progress.began_at is not None
         if not to_do or progress.handled_at != self._stood_at:
             self._stood_at, self.stood_s = progress.handled_at, 0.0
-        elif self.runtime.guard.checked and not self.runtime.watch.fell_silent:
+        elif self.runtime.guard.checked and not (self.runtime.watch.fell_silent or self.runtime.engine.moved_on):
             self.stood_s += seconds
         self._listened(seconds)
 

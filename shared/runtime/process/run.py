@@ -238,14 +238,14 @@ async def _drain(runtime: Runtime, listeners: Mapping[str, _Listener]) -> None:
 
 
 async def _finish(runtime: Runtime) -> None:
-    """Requests in hand, then the batch in hand, then the tasks in hand, then what these have still to commit."""
+    """Begin no task; end requests in hand, the batch in hand, the tasks in hand, then what these have to commit."""
+    runtime.worker.retire()
     if "http" in runtime.loops:
         await asyncio.wait([runtime.loops["http"]])
     if runtime.consumer is not None:
         # What it tells Kafka on leaving is only a hint; with Kafka down it would wait for minutes to tell it.
         await asyncio.wait([asyncio.create_task(runtime.consumer.stop())], timeout=STOP_S)
         await runtime.listener.idle()
-    runtime.worker.retire()
     await asyncio.wait([runtime.loops["tasks"]])
     for _ in range(2):  # an outcome that was being committed may have begun a task
         await runtime.worker.drain()

@@ -218,7 +218,7 @@ def wire(service: Service, settings: Settings, pool: "asyncpg.Pool[asyncpg.Recor
     jobs = Jobs(service.jobs(resources), pool, metrics, whole)
     worker = Worker(
         jobs.kinds(service.tasks(resources)), pool, batcher, metrics,
-        settings.task_room, settings.task_lease_s, settings.instance, whole=whole,
+        settings.task_room, settings.task_lease_s, settings.instance, whole=whole, shape=service.decider.shape,
     )  # fmt: skip
     engine.hands = worker.hands
     engine.on_committed = partial(_committed, relay, worker)

@@ -64,7 +64,8 @@ class Ground:
 
 
 async def reshape(ground: Ground, pool: "asyncpg.Pool[asyncpg.Record]", tell: Tell) -> int:
-    """Make all states of the service anew; how many there are. May be ended at any time, and goes on from there.
+    """Make the states of the service anew that have another shape, or all if none has; how many. May be ended at any
+    time, and goes on from there.
 
     Raises Unavailable if somebody else is at it, if Kafka or the database does not answer, and if a topic does not
     hold what was heard.
@@ -74,19 +75,20 @@ async def reshape(ground: Ground, pool: "asyncpg.Pool[asyncpg.Record]", tell: Te
         if not await conn.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
             raise Unavailable("the states of this service are being made anew by another process")
         await sql.prepare_heard(pool, [(source, shard) for source in ground.hears for shard in range(SHARDS)])
-        await _fold_all(ground, pool, tell)
-        return await _move_all(ground, conn, tell)
+        shards = await shapes.other_shapes(pool, ground.decider.shape) or range(SHARDS)
+        await _fold_all(ground, pool, shards, tell)
+        return await _move_all(ground, conn, shards, tell)
     except KafkaError as lost:
         raise Unavailable(f"Kafka, where what was heard lies: {type(lost).__name__}") from lost
     finally:
         await conn.close()
 
 
-async def _fold_all(ground: Ground, pool: "asyncpg.Pool[asyncpg.Record]", tell: Tell) -> None:
-    many = cores()
+async def _fold_all(ground: Ground, pool: "asyncpg.Pool[asyncpg.Record]", shards: Sequence[int], tell: Tell) -> None:
+    many = min(cores(), len(shards))
     watching = asyncio.create_task(_watch(ground, pool, tell))
     try:
-        await on_cores(_fold_some, ground, [range(first, SHARDS, many) for first in range(many)])
+        await on_cores(_fold_some, ground, [shards[first::many] for first in range(many)])
     finally:
         watching.cancel()
 
@@ -108,12 +110,12 @@ async def _fold_some(ground: Ground, shards: Sequence[int]) -> None:
         await conn.close()
 
 
-async def _move_all(ground: Ground, conn: Connection, tell: Tell) -> int:
+async def _move_all(ground: Ground, conn: Connection, shards: Sequence[int], tell: Tell) -> int:
     moved = 0
-    for shard in range(SHARDS):
+    for done, shard in enumerate(shards, 1):
         async with _Shard(ground, conn, shard) as one:
             moved += await one.move()
-        tell("shards", shard + 1, SHARDS)
+        tell("shards", done, len(shards))
     return moved
 
 
@@ -154,7 +156,6 @@ class _Shard:
         async with self.conn.transaction():
             await shapes.lock(self.conn, self.shard, self.ground.hears)
             live, unfolded = await self._moment()
-            await self._fold_handled_since(unfolded)
             await self._fold(live, unfolded)
             return await shapes.move(self.conn, self.shard, self.ground.decider.shape, self.ground.decider.views)
 
@@ -170,6 +171,8 @@ class _Shard:
             return live, await shapes.unfolded(self.conn)
 
     async def _fold(self, live: Mapping[str, Heard], unfolded: set[shapes.Spot]) -> None:
+        """What was redriven first: what its dossier has heard since then came after it."""
+        await self._fold_handled_since(unfolded)
         for source in self.ground.hears:
             await self._fold_heard(source, live[source], unfolded)
         await self._fold_said(live[self.ground.decider.name])
@@ -183,6 +186,7 @@ class _Shard:
             records = await self._read(topic_of(source), made.next_offset, live.next_offset)
             await self._take(source, records, unfolded)
             made.next_offset = max(made.next_offset, records[-1].offset + 1)
+        self._skipped(source)
         if made.position != live.position or live.last_event_id not in (None, made.last_event_id):
             raise Unavailable(
                 f"{topic_of(source)}/{self.shard} comes to sequence {made.position}, and heard of it is "
@@ -191,6 +195,7 @@ class _Shard:
 
     async def _take(self, source: str, records: Sequence[Record], unfolded: set[shapes.Spot]) -> None:
         items = [item for item in (self._classified(source, one) for one in records) if item is not None]
+        self._refuse_what_was_read(items, unfolded)
         spots = [_spot(item.record) for item in items if item.record is not None]
         over = [spot for spot in spots if spot in unfolded]
         messages = [
@@ -201,13 +206,30 @@ class _Shard:
             await shapes.pass_over(self.conn, self.shard, over)
             await self._keep(source, messages)
 
-    def _classified(self, source: str, one: Record) -> Item | None:
-        """The item of a record that follows; None for what does not."""
+    def _skipped(self, source: str) -> Heard:
+        """How far this source is folded, and behind what an operator has skipped there."""
         made = self.made[source]
         while (to := self.skips.get((source, made.position))) is not None and (to, None) != (
             made.position, made.last_event_id,
         ):  # fmt: skip
             made.position, made.last_event_id = to, None
+        return made
+
+    @staticmethod
+    def _refuse_what_was_read(items: Sequence[Item], unfolded: set[shapes.Spot]) -> None:
+        """What this release cannot read, and is no dead letter, was read and folded by another: left out, it would be
+        lost from its state without a word.
+        """
+        for item in items:
+            if item.failure is not None and item.record is not None and _spot(item.record) not in unfolded:
+                topic, partition, offset = _spot(item.record)
+                raise Unavailable(
+                    f"{topic}/{partition}, offset {offset}, was read before and is not now: {item.failure}"
+                )
+
+    def _classified(self, source: str, one: Record) -> Item | None:
+        """The item of a record that follows; None for what does not."""
+        made = self._skipped(source)
         found = classify(one, {(source, self.shard): made})
         return None if isinstance(found, Broken) else found
 
@@ -227,7 +249,9 @@ class _Shard:
             found = await read_range(broker, _CLIENT, TopicPartition(topic, partition), offset, offset + 1)
             items = [reread(one) for one in found]
             source = next(one for one in self.ground.hears if topic_of(one) == topic)
-            await self._keep(source, [item.message for item in items if item.message is not None])
+            async with self.conn.transaction():
+                await shapes.folded_after_all(self.conn, self.shard, (topic, partition, offset))
+                await self._keep(source, [item.message for item in items if item.message is not None])
 
     async def _keep(self, source: str, messages: Sequence[Message[Any]]) -> None:
         """Fold these, and keep the states and how far the shard is folded."""

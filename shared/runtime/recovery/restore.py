@@ -155,7 +155,7 @@ class TakingBack:
             by_dossier[one.dossier_id].append(one)
         rows = await conn.fetch("SELECT dossier_id, state FROM states WHERE dossier_id = ANY($1)", list(by_dossier))
         known = {row["dossier_id"]: row["state"] for row in rows}
-        kinds = {one.dossier_id: one.message.kind for one in fresh if one.message is not None}
+        kinds = {one.dossier_id: one.headers["ce_subject"].partition("/")[0] for one in fresh}
         empty = {dossier: self.decider.empty_of(kinds.get(dossier, DOSSIER)) for dossier in by_dossier}
         before = {one: read_stored(type(empty[one]), known[one]) if one in known else empty[one] for one in by_dossier}
         folded = {dossier: self._folded(before[dossier], some) for dossier, some in sorted(by_dossier.items())}

@@ -51,7 +51,8 @@ async def take_shape(pool: "asyncpg.Pool[asyncpg.Record]", shape: int) -> None:
 async def begin(conn: Connection, shard: int, shape: int, sources: Sequence[str]) -> dict[str, Heard]:
     """How far the states in the making are folded: by source, of this shape. What is there of another one is gone."""
     await conn.execute(
-        """WITH other AS (DELETE FROM rebuilding WHERE shard = $1 AND shape <> $2 RETURNING shard)
+        """WITH other AS (DELETE FROM rebuilding WHERE shard = $1 AND shape <> $2 RETURNING shard),
+                over AS (DELETE FROM passed_over WHERE shard IN (SELECT shard FROM other))
            DELETE FROM rebuilt WHERE shard IN (SELECT shard FROM other)""",
         shard, shape,
     )  # fmt: skip
@@ -121,6 +122,14 @@ async def pass_over(conn: Connection, shard: int, spots: Sequence[Spot]) -> None
     )
 
 
+async def folded_after_all(conn: Connection, shard: int, spot: Spot) -> None:
+    """Note that a record that was passed over is in its state now."""
+    topic, _, offset = spot
+    await conn.execute(
+        'DELETE FROM passed_over WHERE shard = $1 AND topic = $2 AND "offset" = $3', shard, topic, offset
+    )
+
+
 async def handled_since(conn: Connection, shard: int, still: set[Spot]) -> list[Spot]:
     """Of what was passed over, what has been handled since then, in order of topic and offset."""
     rows = await conn.fetch('SELECT topic, "offset" FROM passed_over WHERE shard = $1 ORDER BY topic, "offset"', shard)
@@ -155,6 +164,8 @@ async def lock(conn: Connection, shard: int, sources: Sequence[str]) -> None:
     """Become the one who hears these sources of a shard and writes it, until the transaction ends; in the order of
     `commit_batch`.
     """
+    # Whoever is stopped in here, or hears nothing of Kafka, must not keep the shard for ever.
+    await conn.execute("SET LOCAL idle_in_transaction_session_timeout = '10s'")
     await conn.execute(
         "SELECT FROM heard WHERE shard = $1 AND source = ANY($2) ORDER BY source FOR UPDATE", shard, sources
     )

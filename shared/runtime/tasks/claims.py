@@ -16,9 +16,14 @@ async def take_back(pool: "asyncpg.Pool[asyncpg.Record]", instance: str) -> None
 
 
 async def claim(
-    pool: "asyncpg.Pool[asyncpg.Record]", kinds: Sequence[tuple[str, int, int]], lease_s: float, instance: str | None
-) -> Sequence[asyncpg.Record]:
-    """Claim what is due, the longest due first. `kinds`: each with the number of its group, and the group's room."""
+    pool: "asyncpg.Pool[asyncpg.Record]", kinds: Sequence[tuple[str, int, int]], lease_s: float,
+    instance: str | None, shape: int,
+) -> Sequence[asyncpg.Record]:  # fmt: skip
+    """Claim what is due, the longest due first. `kinds`: each with the number of its group, and the group's room.
+
+    Nothing while there are states of another shape than ours: what came of a task could not be committed there, and
+    would be done once more by who can.
+    """
     # = ANY (ARRAY(…)) and not IN (…): a join could walk all tasks, and is planned so while there are none.
     return await pool.fetch(
         """UPDATE tasks SET claim = $1, claimed_by = $3, attempts = attempts + 1,
@@ -28,6 +33,7 @@ async def claim(
                FROM (SELECT n, room, array_agg(kind) AS kinds
                      FROM unnest($4::text[], $5::int[], $6::int[]) AS k(kind, n, room) GROUP BY n, room) g
                CROSS JOIN LATERAL (SELECT id FROM tasks WHERE run_at <= now() AND kind = ANY(g.kinds)
+                                     AND NOT EXISTS (SELECT FROM shards WHERE shape <> $7)
                                    ORDER BY run_at LIMIT g.room FOR UPDATE SKIP LOCKED) due))
            RETURNING id, kind, dossier_id, subject, payload, attempts, claim, enqueued_at""",
         uuid4(),
@@ -36,6 +42,7 @@ async def claim(
         [kind for kind, _, _ in kinds],
         [n for _, n, _ in kinds],
         [room for _, _, room in kinds],
+        shape,
     )
 
 

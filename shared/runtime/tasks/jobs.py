@@ -165,7 +165,8 @@ async def _order(conn: Connection, name: str, due: datetime) -> None:
 
 _FIRST = """INSERT INTO jobs (name, handled_at, due_at) VALUES ($1, now(), now()) ON CONFLICT (name) DO NOTHING"""
 """What was due before a job was known was not missed."""
-_LOCK = "SELECT handled_at, due_at FROM jobs WHERE name = $1 FOR UPDATE"
+_LOCK = "SELECT least(handled_at, now()) AS handled_at, due_at FROM jobs WHERE name = $1 FOR UPDATE"
+"""A clock that was wrong once has settled nothing of what lies before us."""
 _DROP = """WITH dropped AS (DELETE FROM tasks WHERE id = $1 AND claim IS NULL RETURNING id)
     SELECT count(*) FROM tasks WHERE id = $1 AND claim IS NOT NULL"""
 _IS_RUNNING = 1

@@ -80,6 +80,7 @@ class Worker:
     """Raises Unavailable while the store may be an older one, which holds tasks that were done after its backup, or
     while states have another shape, so that no outcome could be committed.
     """
+    shape: int = 1
     retired: bool = False
     _taken_back: bool = False
     _short: bool = False
@@ -196,7 +197,7 @@ class Worker:
     async def _claim(self, rooms: Mapping[str | None, int]) -> Sequence[asyncpg.Record]:
         groups = self.groups()
         kinds = [(kind, n, room) for n, (of, room) in enumerate(rooms.items()) for kind in groups[of]]
-        return await claims.claim(self.pool, kinds, self.lease_s, self.instance)
+        return await claims.claim(self.pool, kinds, self.lease_s, self.instance, self.shape)
 
     def start(self, row: Row) -> None:
         """Run a claimed task."""
@@ -269,9 +270,12 @@ class Worker:
             try:
                 handled = await self.outcomes.submit(item)
                 break
-            except Unavailable as why:
-                if self.retired and isinstance(why, MovedOn):
-                    return  # a process of the release that is on takes the task up
+            except MovedOn as moved:
+                # Of another release by now: who has that takes it up once the lease is over.
+                log.warning("task-left", kind=row["kind"], task=str(row["id"]), why=str(moved))
+                self.metrics.task_attempts.labels(row["kind"], "stale").inc()
+                return
+            except Unavailable:
                 await asyncio.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - jitter, not a secret
         if isinstance(handled.error, Exception) and not isinstance(handled.error, DossierError):
             error = type(handled.error).__name__

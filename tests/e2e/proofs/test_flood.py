@@ -60,7 +60,7 @@ async def test_one_clients_flood_delays_another_by_no_more_than_is_promised(tmp_
     late = 1000 * quantiles(flooded, n=100)[98]
     print(f"another client's median: {said} ms, p99 {late:.0f} ms; the flood was answered {dict(told)}")
     assert told[201] <= RATE * (FOR_S + 2) * 1.1
-    assert told[429] > told[201]
+    assert told[429] > 0, "a machine that is busy sends less of a flood, but some of it is too much"
     assert set(told) == {201, 429}
     assert said["flooded"] - said["calm"] < promised_ms()
 

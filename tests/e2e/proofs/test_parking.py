@@ -15,6 +15,7 @@ from deploy.demo.players import Played
 from deploy.demo.watch import class_name
 from deploy.local.status import status
 from deploy.waiting import until
+from shared.events.names import name_of
 from tests.e2e.proofs.people import cast
 from tests.e2e.proofs.play import SOON_S, Play
 
@@ -118,7 +119,7 @@ async def steps(desk: Any, played: Played) -> list[str]:
            || (state #> '{payment,steps}')) AS step WHERE dossier_id = $1""",
         uuid.UUID(played.dossier_id),
     )
-    return [row[0] for row in rows]
+    return [name_of(row[0]) for row in rows]
 
 
 async def told_to_everybody(play: Play, sick: Played, dead: str) -> None:

@@ -12,12 +12,13 @@ import pytest
 from deploy.local.ground import Ground as LocalGround
 from deploy.postgres.provision import Databases
 from deploy.waiting import until
-from shared.errors import MovedOn, Unavailable
+from shared.errors import MovedOn, Poison, Unavailable
 from shared.events.base import Event
 from shared.runtime.admin.cli import apply
 from shared.runtime.admin.deadletters import discard, redrive
 from shared.runtime.admin.operator import skip_heard
 from shared.runtime.kafka.clients import Broker
+from shared.runtime.kernel import hearing
 from shared.runtime.kernel.decider import Decider, Evolve, Message
 from shared.runtime.kernel.view import View
 from shared.runtime.process.wiring import connection
@@ -25,12 +26,13 @@ from shared.runtime.recovery import reshaping
 from shared.runtime.recovery.reshaping import Ground, reshape
 from shared.runtime.service.service import Service
 from shared.runtime.store.shapes import refuse_other_shapes, take_shape
+from shared.runtime.tasks.claims import claim
 from tests.ground import empty_topics
 from tests.integration.runtime.log import WRITER, Log
-from tests.integration.runtime.stage import Stage, as_it_is, command
-from tests.integration.runtime.toy import NAME, Tally, Toy, dossiers
+from tests.integration.runtime.stage import Stage, as_it_is, command, work
+from tests.integration.runtime.toy import NAME, Tally, Toy, Worked, dossiers
 from tests.integration.runtime.whole import service, settings
-from tests.integration.runtime.wire import put
+from tests.integration.runtime.wire import put, running, soon
 
 SOUND, PARKED, GIVEN_UP, REDRIVEN = dossiers(3, 4)
 ELSEWHERE = dossiers(7, 1)[0]
@@ -151,18 +153,20 @@ async def test_what_is_redriven_while_states_are_in_the_making_is_in_them(
     kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.toy = Toy({"bug"})
-    await hear(stage, kafka, Log(), *((PARKED, text) for text in ("first", "a bug", "behind")))
+    log = Log()
+    await hear(stage, kafka, log, *((PARKED, text) for text in ("first", "a bug", "behind")))
     stage.toy.broken.clear()
     move = reshaping._move_all
 
     async def redriven_first(*given: Any) -> int:
         await redrive(stage.engine(), as_it_is, PARKED)
+        await hear(stage, kafka, log, (PARKED, "after it"))
         return await move(*given)
 
     monkeypatch.setattr(reshaping, "_move_all", redriven_first)
     monkeypatch.setattr(reshaping, "NEARLY", 0)
     await remake(next_release(stage.toy))
-    assert (await remembered(stage))[PARKED].intake.texts == ("first", "a bug", "behind")
+    assert (await remembered(stage))[PARKED].intake.texts == ("first", "a bug", "behind", "after it")
 
 
 async def test_what_an_operator_has_skipped_and_what_follows_nothing_is_passed_over(
@@ -170,9 +174,11 @@ async def test_what_an_operator_has_skipped_and_what_follows_nothing_is_passed_o
 ) -> None:
     log = Log()
     await hear(stage, kafka, log, (SOUND, "one"))
-    await put(kafka, log.noise(3), log.say(SOUND, "never heard"))
+    noise = log.noise(3)
+    await put(kafka, noise, log.say(SOUND, "never heard"))
     listener = stage.listener(bootstrap=kafka)
     await listener.prepare()
+    await listener.handle([noise])
     assert await skip_heard(stage.pool, WRITER, 3, 2) is not None
     await hear(stage, kafka, log, (SOUND, "three"))
     assert (await remembered(stage))[SOUND].intake.texts == ("one", "three")
@@ -236,6 +242,106 @@ async def test_whoever_looks_back_in_the_other_shape_goes_on_living(
     await until(let_go, seconds=20, what="the listener to let go")
     assert not running.done()
     running.cancel()
+
+
+async def test_a_process_of_the_other_shape_begins_no_task(
+    kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]]
+) -> None:
+    await hear(stage, kafka, Log(), (SOUND, "work"))
+    await remake(next_release(stage.toy))
+    old, new = stage.worker(work), stage.worker(work, stage.engine(next_release(stage.toy)), shape=2)
+    assert not await claim(stage.pool, [("work", 0, 9)], 30.0, None, old.shape)
+    assert [row["kind"] for row in await claim(stage.pool, [("work", 0, 9)], 30.0, None, new.shape)] == ["work"]
+
+
+async def test_an_outcome_of_before_the_move_is_left_to_the_other_release(
+    kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]]
+) -> None:
+    await hear(stage, kafka, Log(), (SOUND, "work"))
+    working, moved = asyncio.Event(), asyncio.Event()
+
+    async def slow(job: Any) -> Worked:
+        working.set()
+        await moved.wait()
+        return Worked(text=job.payload.text)
+
+    worker = stage.worker(slow)
+
+    async def left() -> bool:
+        return not worker.running
+
+    async with running(worker.run()):
+        await working.wait()
+        await remake(next_release(stage.toy))
+        moved.set()
+        await soon(left, "the task to be left")
+    assert await stage.count("tasks") == 1
+    assert await stage.said(SOUND) == ["0|work"]
+
+
+async def test_what_this_release_cannot_read_and_the_one_before_could_keeps_states_as_they_are(
+    kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hear(stage, kafka, Log(), (SOUND, "one"))
+
+    def narrower(*_: object) -> Event:
+        raise Poison("schema", "code: string_too_short")
+
+    monkeypatch.setattr(hearing, "read_body", narrower)
+    with pytest.raises(Unavailable, match="offset 0, was read before and is not now"):
+        await remake(next_release(stage.toy))
+    assert await shapes(stage) == {1}
+
+
+async def test_after_a_failure_between_two_shards_only_the_others_are_made_anew(
+    kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hear(stage, kafka, Log(), (SOUND, "one"), (ELSEWHERE, "two"))
+    whole = reshaping._move_all
+
+    async def some(ground: Any, conn: Any, shards: Any, tell: Any) -> int:
+        await whole(ground, conn, list(shards)[:5], tell)
+        raise Unavailable("Kafka is gone")
+
+    monkeypatch.setattr(reshaping, "_move_all", some)
+    with pytest.raises(Unavailable, match="Kafka is gone"):
+        await remake(next_release(stage.toy))
+    assert await shapes(stage) == {1, 2}
+    monkeypatch.setattr(reshaping, "_move_all", whole)
+    told: list[tuple[str, int, int]] = []
+    assert await remake(next_release(stage.toy), lambda *one: told.append(one)) == 1
+    assert told[-1] == ("shards", 7, 7)
+    assert await shapes(stage) == {2}
+
+
+async def test_what_was_passed_over_in_a_rebuild_that_was_given_up_is_folded_once_in_the_next(
+    kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.toy = Toy({"bug"})
+    await hear(stage, kafka, Log(), *((PARKED, text) for text in ("first", "a bug")))
+    whole = reshaping._move_all
+
+    async def killed(*_: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reshaping, "_move_all", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await remake(next_release(stage.toy))
+    assert await stage.count("passed_over") == 1
+    monkeypatch.setattr(reshaping, "_move_all", whole)
+    stage.toy.broken.clear()
+    await redrive(stage.engine(), as_it_is, PARKED)
+    await remake(replace(next_release(stage.toy), shape=3))
+    assert (await remembered(stage))[PARKED].intake.texts == ("first", "a bug")
+
+
+async def test_a_skip_of_a_service_that_was_stopped_then_is_no_hole_in_what_was_heard(
+    kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]]
+) -> None:
+    await hear(stage, kafka, Log(), (SOUND, "one"))
+    assert await skip_heard(stage.pool, WRITER, 3, 60) is not None
+    await remake(next_release(stage.toy))
+    assert await shapes(stage) == {2}
 
 
 async def test_one_goes_back_by_the_same_way(kafka: str, stage: Stage, remake: Callable[..., Awaitable[int]]) -> None:
