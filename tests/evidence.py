@@ -137,7 +137,9 @@ async def gather(
     Without `commands`, what an operator's commands say of it is left out: they take most of the time.
     """
     url = {service: stack.ground.databases(stack.suffix).auditor_url(service) for service in SERVICES}
-    statuses = await _fetch(url["intake"], "SELECT dossier_id, status FROM states")
+    statuses = await _fetch(
+        url["intake"], "SELECT dossier_id, (state #>> '{intake,status}')::int AS status FROM states"
+    )
     noticed = await _fetch(
         url["notification"],
         "SELECT data, recorded_at FROM events WHERE type LIKE '%.notice-sent.%'",
