@@ -57,6 +57,7 @@ _MAKERS: Mapping[str, Callable[[], str]] = {
     **{name: _password for row in SERVICES.values() for name in row.secrets if name not in _BROUGHT},
     "kek": _key_of_32_bytes,
     "request_hmac_key": _key_of_32_bytes,
+    "find_hmac_key": _key_of_32_bytes,
     "vnpay_secret": lambda: secrets.token_hex(24),
 }
 

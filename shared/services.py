@@ -48,7 +48,7 @@ SERVICES: Mapping[str, ServiceRow] = MappingProxyType(
             ServiceRow(
                 "intake", "INT", Text("bộ phận một cửa", "the one-stop desk"),
                 hears=("verification", "payment", "notification"),
-                keys=Keys.MAKES, door=8001, secrets=("clients.json",),
+                keys=Keys.MAKES, door=8001, secrets=("clients.json", "find_hmac_key"),
             ),
             ServiceRow(
                 "verification", "VER", Text("xác minh", "verification"),

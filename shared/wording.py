@@ -63,6 +63,9 @@ FAULTS: Mapping[str, Text] = MappingProxyType(
         "out-of-range.limit": Text("phải là số từ 1 đến {0}", "a number from 1 to {0}"),
         # of JSON
         "not-json": Text("không phải JSON bằng UTF-8, hoặc lồng nhau quá sâu", "not JSON in UTF-8, or nested too deep"),
+        "not-one": Text(
+            "nêu đúng một trong các trường: code, id_number, phone", "exactly one of code, id_number, phone is needed"
+        ),
         "too-deep": Text("lồng nhau sâu quá {0} tầng", "nested deeper than {0}"),
         "too-long.line": Text("dài quá {0} byte", "longer than {0} bytes"),
         "control-character": Text(

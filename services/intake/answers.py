@@ -135,6 +135,33 @@ class Unreached(Model):
     total: int
 
 
+class Queued(Model):
+    """A dossier in its unit's queue. `accept_by`, `due_at`: limits that run now; `act_by`: until when the unit must
+    act; `awaited`: of whom something is awaited.
+    """
+
+    dossier_id: UUID
+    code: str
+    status: int
+    procedure: str
+    channel: str
+    submitted_at: AwareDatetime
+    accept_by: AwareDatetime | None
+    due_at: AwareDatetime | None
+    act_by: AwareDatetime | None
+    awaited: Literal["unit", "applicant"] | None
+    fee_settled: bool
+    identity: str | None
+
+
+class Queue(Model):
+    """A page of the queue, or of what was found in it; as of the overdue ones."""
+
+    dossiers: tuple[Queued, ...]
+    next: str | None
+    total: int
+
+
 class Overdue(Model):
     """A page of a list; `next` is the cursor of the page after, `total` counts them all."""
 

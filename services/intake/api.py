@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.intake import commands, operations
+from services.intake import commands, finding, operations
 from services.intake.acts import ACTS, FILER, UNIT, Act
 from services.intake.commands import PERSONAL
 from services.intake.reaching import to_be_told
 from services.intake.state import State
-from services.intake.timeline import summary, timeline
-from services.intake.views import OVERDUE, UNREACHED
+from services.intake.timeline import queue_row, summary, timeline
+from services.intake.views import BY_CODE, BY_NUMBER, OVERDUE, QUEUE, UNREACHED
 from shared.errors import Fault, Refused
 from shared.events.base import Actor, Paper, SealedApplicant, WaiverClaim
 from shared.law.application import Applicant, Application, Papers
@@ -29,6 +29,7 @@ from shared.law.ways import ways
 from shared.runtime.http.door import Body, Client, json_response, message_id, parse, read_body, refusal
 from shared.runtime.http.routes import DoorRoute
 from shared.runtime.kernel.decider import dossier_id
+from shared.runtime.kernel.view import Query
 from shared.runtime.keys.sealing import Keks, new_data_key, seal
 from shared.runtime.service.callers import Callers, callers
 from shared.runtime.service.service import Resources
@@ -55,15 +56,16 @@ def seal_applicant(key: bytes, dossier: UUID, applicant: Applicant, channel: str
 
 
 class IntakeApi:
-    """The routes with what they need. `law` is the catalogue in force, `kek` wraps the keys of new dossiers, `callers`
-    are those who may come in.
+    """The routes with what they need. `law` is the catalogue in force, `kek` wraps the keys of new dossiers, `find_key`
+    keys digests of numbers, `callers` are those who may come in.
     """
 
-    def __init__(self, resources: Resources, law: Catalogue, kek: Keks, callers: Callers) -> None:
+    def __init__(self, resources: Resources, law: Catalogue, kek: Keks, find_key: bytes, callers: Callers) -> None:
         self.resources = resources
         self.door = resources.door
         self.law = law
         self.kek = kek
+        self.find_key = find_key
         self.callers = callers
         self.states = StateReader(resources.pool, State, resources.readable)
 
@@ -75,7 +77,8 @@ class IntakeApi:
         key = new_data_key()
         asked = self.door.asked(request, client, body.content, 201, partial(summary, self.law))
         dossier = dossier_id(message_id(asked))
-        asked = replace(asked, data_key=self.kek.wrap(dossier, key))
+        findable = finding.digests(self.find_key, dossier, application.applicant)
+        asked = replace(asked, data_key=self.kek.wrap(dossier, key), digests=findable)
         command = self._submission(application, dossier, key, client.actor("file"))
         return await self.door.command(asked, dossier, command, request)
 
@@ -124,6 +127,9 @@ class IntakeApi:
         said = {**content.model_dump(), **await self._sealed(dossier, state.intake.channel, content)}
         command = act.command.model_validate({**said, "by": client.actor(act.duty or act.name)})
         asked = self.door.asked(request, client, body.content, 200, partial(summary, self.law))
+        applicant = getattr(content, "applicant", None)
+        if applicant is not None:
+            asked = replace(asked, digests=finding.digests(self.find_key, dossier, applicant))
         return await self.door.command(asked, dossier, command, request)
 
     async def _sealed(self, dossier: UUID, channel: str, content: BaseModel) -> dict[str, Any]:
@@ -141,6 +147,30 @@ class IntakeApi:
         """The timeline: status, holder, limits, fee, events."""
         client = await self.callers.admit(request, *FILER.roles)
         return json_response(timeline(self.law, await self._visible(dossier, client)))
+
+    async def queue(self, request: Request) -> Response:
+        """What the officer's unit must act upon, the most urgent first, a page at a time; `total` is all."""
+        client = await self.callers.admit(request, *UNIT.roles)
+        if request.query_params.get("order", "urgency") != "urgency":
+            raise Refused("DOS-INT-015", [Fault("/order", "unknown-value", ("urgency",))])
+        return await self._rows(QUEUE, request, client)
+
+    async def find(self, request: Request) -> Response:
+        """Dossiers of the officer's unit by code or by a number of the applicant's, the oldest first. No command: what
+        is looked for comes in a body only because it may stand in no address.
+        """
+        client = await self.callers.admit(request, *UNIT.roles)
+        wanted = parse(commands.FindBody, await read_body(request, keyed=False))
+        if wanted.code is not None:
+            return await self._rows(BY_CODE, request, client, wanted.code)
+        ((kind, number),) = wanted.model_dump(exclude_none=True).items()
+        return await self._rows(BY_NUMBER, request, client, finding.digest(self.find_key, kind, number))
+
+    async def _rows(self, query: Query, request: Request, client: Client, *asked: str | bytes) -> Response:
+        told = request.query_params
+        found = await self.states.rows(query, [client.unit or "", *asked], told.get("cursor"), told.get("limit"))
+        dossiers = [queue_row(row) for row in found.rows]
+        return json_response({"dossiers": dossiers, "next": found.next, "total": found.total})
 
     async def overdue(self, request: Request) -> Response:
         """Dossiers of the officer's unit whose acceptance limit passed unanswered, a page at a time; `total` is all."""
@@ -202,10 +232,13 @@ def _receipt_faults(content: Any, client: Client, now: datetime) -> list[Fault]:
 
 def routes(resources: Resources, law: Catalogue, acts: Sequence[Act] = ACTS) -> list[DoorRoute]:
     """The desk's routes."""
-    api = IntakeApi(resources, law, resources.settings.kek(), callers(resources))
+    settings = resources.settings
+    api = IntakeApi(resources, law, settings.kek(), settings.key(finding.FIND_KEY), callers(resources))
     told, one = operations, partial(DoorRoute, tag="dossiers")
     return [
         one(ROOT, api.submit, told.SUBMIT),
+        one(f"{ROOT}/queue", api.queue, told.QUEUE),
+        one(f"{ROOT}/find", api.find, told.FIND),
         one(f"{ROOT}/overdue", api.overdue, told.OVERDUE),
         one(f"{ROOT}/unreached", api.unreached, told.UNREACHED),
         one(ONE, api.read, told.READ),

@@ -3,21 +3,46 @@ this becomes once whatever is personal in it is sealed. The body of an applicati
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from shared.cleaning import seen
 from shared.events.base import Actor, Digest, Model, Paper, Sealed, SealedApplicant, WaiverClaim, Word
 from shared.events.intake import MAX_TOLD
-from shared.law.application import Applicant, Papers, Part, named_once
+from shared.law.application import MAX_DIGITS, Applicant, IdentityNumber, Papers, Part, Phone, named_once
+from shared.law.codes import parse_code
 from shared.runtime.kernel.decider import Command
+from shared.wording import FAULTS
 
 PERSONAL = "personal"
 """Marks a text of a body that is sealed, under its own name, before a command is made of it."""
 Note = Annotated[
     str | None, Field(max_length=2000, description="For the applicant. Kept sealed, told by mail only."), PERSONAL
 ]
+
+
+def _clean_code(text: str) -> str:
+    try:
+        return str(parse_code(seen(text)))
+    except ValueError as wrong:
+        raise PydanticCustomError("malformed", FAULTS["malformed"].en) from wrong
+
+
+class FindBody(Part):
+    """What a dossier is looked for by: one of these."""
+
+    code: Annotated[str, Field(max_length=MAX_DIGITS), AfterValidator(_clean_code)] | None = None
+    id_number: IdentityNumber | None = None
+    phone: Phone | None = None
+
+    @model_validator(mode="after")
+    def _by_one(self) -> Self:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise PydanticCustomError("not-one", FAULTS["not-one"].en)
+        return self
 
 
 class SubmitDossier(Command):

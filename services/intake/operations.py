@@ -1,7 +1,8 @@
 """The desk's reference: what each of its routes takes and answers, for `shared/runtime/http/openapi.py`."""
 
 from services.intake.acts import APPLICANT, FILER, UNIT, Act
-from services.intake.answers import Overdue, Summary, Timeline, Unreached
+from services.intake.answers import Overdue, Queue, Summary, Timeline, Unreached
+from services.intake.commands import FindBody
 from shared.law.application import Application
 from shared.runtime.http.routes import Operation
 
@@ -32,6 +33,18 @@ _PAGE = (
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
     {"name": "cursor", "in": "query", "description": "`next` of the page before", "schema": {"type": "string"}},
 )
+QUEUE = Operation(
+    "What the officer's unit must act upon, the most urgent first; what waits for somebody else is not among it.",
+    Queue, roles=UNIT.roles, refused=("DOS-INT-015",),
+    query=({"name": "order", "in": "query", "schema": {"type": "string", "enum": ["urgency"]}}, *_PAGE),
+    about="Tiếng Việt: hồ sơ mà đơn vị phải xử lý, gấp nhất trước.",
+)  # fmt: skip
+FIND = Operation(
+    "Finds dossiers of the officer's unit by code, or by the applicant's identity number or telephone as stated last.",
+    Queue, body=FindBody, roles=UNIT.roles, refused=("DOS-INT-015",), query=_PAGE, reads=True,
+    example={"phone": "0900 999 123"},
+    about="Tiếng Việt: tìm hồ sơ của đơn vị theo mã hồ sơ, số định danh hoặc số điện thoại.",
+)  # fmt: skip
 OVERDUE = Operation(
     "Dossiers of the officer's unit whose acceptance limit passed unanswered, the oldest first.",
     Overdue, roles=UNIT.roles, refused=("DOS-INT-015",), query=_PAGE,

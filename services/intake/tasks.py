@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time
 from functools import partial
 
+from services.intake.finding import FIND_KEY, Refill
 from services.intake.state import State
 from services.intake.supplements import LAPSE, REMIND, Alarm, DeadlineRang, ReminderRang, owed
 from shared.errors import Transient
 from shared.law.catalogue import Catalogue
 from shared.runtime.kernel.decider import Outcome
 from shared.runtime.service.service import Resources
+from shared.runtime.store.digests import Digests
 from shared.runtime.tasks.jobs import Job
 from shared.runtime.tasks.kinds import Attempt, TaskKind, ring
 from shared.runtime.tasks.owed import Owed
-from shared.schedule import Daily, Missed
+from shared.schedule import Daily, Every, Missed
 
 LOOK_AGAIN_S = 60.0
 
@@ -39,7 +41,12 @@ def jobs(law: Catalogue, resources: Resources) -> Sequence[Job]:
     """The desk's jobs: the table of what it does at times.
 
     `supplement-alarms` sets the alarms of requests that have none: of those of before there were alarms, or whose
-    alarms were lost with a database.
+    alarms were lost with a database. `find-digests` makes the digests of dossiers that have none.
     """
+    digests = Digests(resources.pool, State)
+    refill = Refill(digests, resources.keys, resources.settings.key(FIND_KEY))
     alarms = Owed("intake", State(), partial(owed, law), (REMIND, LAPSE), ("intake", "wanted"), resources.pool)
-    return (Job("supplement-alarms", Daily(time(2)), alarms.order, Missed.ONCE),)
+    return (
+        Job("supplement-alarms", Daily(time(2)), alarms.order, Missed.ONCE),
+        Job("find-digests", Every(60), refill.run, Missed.ONCE, timeout_s=3000.0, late_s=3 * 3600.0),
+    )

@@ -82,6 +82,14 @@ def summary(law: Catalogue, state: State) -> dict[str, Any]:
     }
 
 
+def queue_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the queue, as an officer is told it."""
+    plain = ("code", "status", "procedure", "channel", "awaited", "fee_settled", "identity")
+    told = {"submitted_at": "filed_at", "accept_by": "accept_by", "due_at": "due_at", "act_by": "urgent_at"}
+    times = {name: _local(row[column]) for name, column in told.items()}
+    return {"dossier_id": str(row["dossier_id"]), **{name: row[name] for name in plain}, **times}
+
+
 def timeline(law: Catalogue, state: State) -> dict[str, Any]:
     """Everything the desk knows of a dossier."""
     filed, money, identity = state.intake, state.payment, state.identity

@@ -60,6 +60,9 @@ def views(law: Catalogue) -> Sequence[View]:
     return View("queue", partial(queued, law)), View("unreached", unreached)
 
 
+QUEUE = Query("queue", "queue", ("unit",), "urgent_at")
+BY_CODE = Query("by code", "queue", ("unit", "code"), "filed_at")
+BY_NUMBER = Query("by number", "queue", ("unit",), "filed_at", by_digest=True)
 OVERDUE = Query("overdue", "queue", ("unit",), "accept_by", passed=True)
 UNREACHED = Query("unreached", "unreached", ("unit",), "since")
 

@@ -15,8 +15,8 @@ ALWAYS = {"README.md", "__init__.py", "__main__.py", "settings.py", "rules.py", 
 AT_NEED = {"tasks.py", "gateways.py", "api.py", "views.py", "migrations"}
 OF_ITS_OWN = {
     "intake": {
-        "acts.py", "answers.py", "commands.py", "limits.py", "operations.py", "reaching.py", "supplements.py",
-        "timeline.py",
+        "acts.py", "answers.py", "commands.py", "finding.py", "limits.py", "operations.py", "reaching.py",
+        "supplements.py", "timeline.py",
     },
     "notification": {"answers.py", "phrases.py", "texts.py", "waiting.py", "words.py"},
     "audit": {

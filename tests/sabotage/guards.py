@@ -138,6 +138,11 @@ GUARDS = (
         "tests/integration/local/test_provisioning.py::test_code_older_than_the_database_is_refused",
     ),
     Guard(
+        "by what a dossier is found goes with its data key",
+        (Cut(_COMMITTING, "    WHEN (NEW.destroyed_at IS NOT NULL) EXECUTE", "    WHEN (false) EXECUTE"),),
+        "tests/integration/runtime/test_finding.py::test_with_the_data_key_the_digests_are_gone_and_stay_so",
+    ),
+    Guard(
         "an event names the one before it",
         (
             Cut(

@@ -92,13 +92,14 @@ class Body:
     faults: tuple[Fault, ...] = ()
 
 
-async def read_body(request: Request, seconds: float = BODY_S) -> Body:
+async def read_body(request: Request, seconds: float = BODY_S, keyed: bool = True) -> Body:
     """The body as JSON. Raises Refused for another content type, over 256 KiB, not here after `seconds`, not JSON,
     nested too deep; ClientDisconnect if it broke off.
 
-    A missing key is told together with whatever else is wrong: nobody should have to ask twice.
+    A missing key is told together with whatever else is wrong: nobody should have to ask twice. What changes nothing
+    needs none (`keyed`).
     """
-    keyless = () if _key_of(request) else (_KEY_FAULT,)
+    keyless = () if _key_of(request) or not keyed else (_KEY_FAULT,)
     plain = request.headers.get("content-encoding", "identity").strip().lower() == "identity"
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" or not plain:

@@ -23,6 +23,8 @@ BODIED = (
     "DOS-INT-001", "DOS-INT-002", "DOS-INT-003", "DOS-INT-005", "DOS-INT-006", "DOS-INT-007", "DOS-INT-008",
     "DOS-INT-408", "DOS-INT-504",
 )  # fmt: skip
+READING = tuple(code for code in BODIED if code not in ("DOS-INT-002", "DOS-INT-003", "DOS-INT-504"))
+"""Of a body that comes without a key."""
 SECURED = ("DOS-SEC-001", "DOS-SEC-003")
 NAMED = ("DOS-INT-404", "DOS-SEC-002")
 _SCHEMA = "#/components/schemas/{model}"
@@ -54,11 +56,14 @@ def _operation(route: DoorRoute, operation: Operation) -> Json:
         "summary": operation.summary,
         "operationId": route.name,
         "tags": [route.tag],
-        "parameters": parameters + ([_KEY] if operation.body else []),
+        "parameters": parameters + ([_KEY] if operation.body and not operation.reads else []),
         "responses": {str(operation.status): _answer(operation), **_refusals(operation, bool(parts))},
         "security": [{"token": []}] if operation.roles else [],
     }
-    told = [operation.about, f"For: {', '.join(operation.roles)}." if operation.roles else ""]
+    told = [
+        operation.about, f"For: {', '.join(operation.roles)}." if operation.roles else "",
+        _READS if operation.reads else "",
+    ]  # fmt: skip
     if any(told):
         said["description"] = " ".join(text for text in told if text)
     if operation.body:
@@ -72,14 +77,17 @@ def _operation(route: DoorRoute, operation: Operation) -> Json:
 def _answer(operation: Operation) -> Json:
     content = {"application/json": {"schema": _reference(operation.answer)}}
     return {
-        "description": "done, or done already under this key" if operation.body else "the answer",
+        "description": "done, or done already under this key"
+        if operation.body and not operation.reads
+        else "the answer",
         "content": content,
     }
 
 
 def _refusals(operation: Operation, named: bool) -> Json:
     """Status → the codes that come with it."""
-    codes = {*EVERY, *operation.refused, *(BODIED if operation.body else ()), *(NAMED if named else ())}
+    bodied = READING if operation.reads else BODIED if operation.body else ()
+    codes = {*EVERY, *operation.refused, *bodied, *(NAMED if named else ())}
     by_status: defaultdict[int, list[str]] = defaultdict(list)
     for code in sorted(codes | {*(SECURED if operation.roles else ())}):
         by_status[CODES[code].status or 500].append(code)
@@ -132,7 +140,11 @@ def publish(app: Starlette, title: str) -> None:
 
 _ABOUT = (
     "Every fault is an RFC 9457 problem with a code; all faults of a request are told at once. "
-    "Each POST needs an Idempotency-Key: the same key and body get the first answer again, whatever has happened since."
+    "Each POST but one that only reads needs an Idempotency-Key: the same key and body get the first answer again, "
+    "whatever has happened since."
+)
+_READS = (
+    "It changes nothing, and needs no Idempotency-Key: a POST so that what is asked for stands in no address or log."
 )
 _TOKEN = "A static token of the clients' file. `Authorization` may be sent once."  # noqa: S105 - a sentence
 _ID: Json = {

@@ -26,7 +26,8 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 class Operation:
     """What one route takes and answers. `about`: more than its summary; `roles`: whose token it needs, nobody's if
     empty; `query`: its parameters, as OpenAPI has them; `refused`: codes beside those of every route of its kind;
-    `hidden`: fields of the body's model that belong to files; `example`: of a body.
+    `hidden`: fields of the body's model that belong to files; `example`: of a body. `reads`: it has a body only because
+    what is asked for may stand in no address; it changes nothing, and needs no Idempotency-Key.
     """
 
     summary: str
@@ -39,6 +40,7 @@ class Operation:
     hidden: frozenset[str] = frozenset()
     example: Json | None = None
     about: str = ""
+    reads: bool = False
 
 
 class DoorRoute(Route):

@@ -26,6 +26,7 @@ class View:
 class Query:
     """A named question to a view: those rows in which these columns are `equal` to what is asked for, by a column of
     times (`order`), the earliest first; a row without that time is not among them. `passed`: only if that is over.
+    `by_digest`: a keyed digest is asked for besides, as the last; found are dossiers that have it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Query:
     equal: tuple[str, ...]
     order: str
     passed: bool = False
+    by_digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

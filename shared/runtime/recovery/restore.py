@@ -171,6 +171,8 @@ class TakingBack:
             for one in changes(views, dossier, kinds.get(dossier, DOSSIER), None, state)
         ]  # fmt: skip
         await sql.write_views(conn, drawn)
+        # What they are of may have been stated anew, and is sealed here.
+        await conn.execute("DELETE FROM digests WHERE dossier_id = ANY($1)", list(folded))
         await conn.execute("DELETE FROM tasks WHERE id = ANY($1)", [one.caused_by for one in fresh])
         await sql.enqueue(
             conn, [task for dossier, state in folded.items() for task in self._owed(state, by_dossier[dossier][-1])]

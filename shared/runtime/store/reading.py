@@ -124,12 +124,14 @@ class StateReader(Generic[S]):
 
 def _where(query: Query) -> str:
     """Whom a query finds; the names in it are those of a service's own table."""
-    equal = " AND ".join(f"v.{column} = ${n}" for n, column in enumerate(query.equal, 1))
-    return f"{equal} AND v.{query.order} " + ("< now()" if query.passed else "IS NOT NULL")
+    asked = [f"v.{column} = ${n}" for n, column in enumerate(query.equal, 1)]
+    if query.by_digest:
+        asked.append(f"v.dossier_id IN (SELECT dossier_id FROM digests WHERE digest = ${len(asked) + 1})")  # noqa: S608
+    return " AND ".join([*asked, f"v.{query.order} " + ("< now()" if query.passed else "IS NOT NULL")])
 
 
 def _place(query: Query) -> str:
-    first = len(query.equal) + 1
+    first = len(query.equal) + 1 + query.by_digest
     after = f"(v.{query.order}, v.dossier_id) > (${first}, ${first + 1})"
     return f"{_where(query)} AND {after} ORDER BY v.{query.order}, v.dossier_id LIMIT ${first + 2}"
 

@@ -204,7 +204,8 @@ async def commit(conn: Connection, batch: Batch) -> Committed:
     """
     states = sorted(batch.states, key=lambda write: write.dossier_id)
     keys = [request.data_key for request, _ in batch.answers if request.data_key is not None]
-    digests = [one for request, _ in batch.answers for one in request.digests]
+    newest = {one.dossier_id: request.digests for request, _ in batch.answers for one in request.digests[:1]}
+    digests = [one for some in newest.values() for one in some]
     requests = [request for request, _ in batch.answers]
     taken = batch.taken
     try:

@@ -23,6 +23,7 @@ from shared.lifecycle import Status
 from shared.runtime.process.run import application
 from shared.runtime.process.wiring import database, wire
 from shared.runtime.service.callers import strangers
+from shared.runtime.store.shapes import take_shape
 from tests.asgi import Answer, ask
 from tests.deciders import LAW
 from tests.ground import empty_topics
@@ -64,6 +65,7 @@ async def door(ground: Ground, fresh_databases: Databases) -> AsyncIterator[Door
     desk = replace(service(), decider=decider)
     clients = json.loads(ground.secrets.read("clients.json"))
     async with database(settings, "intake") as pool:
+        await take_shape(pool, decider.shape)
         runtime = wire(desk, settings, pool)
         await runtime.guard.ready()
         app = application(runtime, routes(runtime.resources, LAW, ACTS_TOO), strangers(settings))

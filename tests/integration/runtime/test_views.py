@@ -212,12 +212,14 @@ async def test_after_a_restore_to_any_moment_the_views_are_as_they_were(desk: De
     assert sorted(before["queue"]) == sorted((A, B, C))
     assert before == await desk.owed()
     await desk.publish()
+    await desk.stage.admin.execute("INSERT INTO digests VALUES ($1, 'phone', 'of what was stated once')", A)
     for step in range(len(STORY)):
         await restore(desk.stage, *VIEWS, out_of=f"kept_{step}")
         await desk.take_back()
         assert await desk.listed() == await desk.owed(), f"before anything is heard again, {step}"
         await desk.hear_again()
         assert await desk.listed() == await desk.owed() == before, step
+    assert await desk.stage.count("digests") == 0, "what is taken back may state it anew"
     assert await numbers(desk.stage.pool, Figure("unreached", "unreached")) == {None: len(waiting)}
     page = await StateReader(desk.stage.pool, State).states(UNREACHED, [AGENCY], None, None)
     assert page.total == len(page.rows) == len(waiting)

@@ -53,7 +53,10 @@ def door(acts: tuple[Act, ...]) -> Starlette:
         async def fetchrow(self, *words: Any) -> Mapping[str, float]:
             return {"granted": 1000, "tokens": 0.0}
 
-    told = SimpleNamespace(kek=lambda: Keks([Kek(bytes(32), "kek-1")]), clients=lambda: CLIENTS, client_rate=50.0)
+    told = SimpleNamespace(
+        kek=lambda: Keks([Kek(bytes(32), "kek-1")]), key=lambda name: bytes(32), clients=lambda: CLIENTS,
+        client_rate=50.0,
+    )  # fmt: skip
     lent: Any = SimpleNamespace(settings=told, door=None, pool=Rows(), readable=lambda: None, metrics=None)
     return observed(routes(lent, LAW, acts), Metrics("intake"))
 

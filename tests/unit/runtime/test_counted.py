@@ -26,7 +26,9 @@ from tests.unit.payment.test_payment_platform import PLATFORM, signed
 
 TOKEN = "t" * 32
 CLIENTS = Clients([Client(name="app", role="citizen", token=TOKEN)])
-SETTINGS = SimpleNamespace(kek=lambda: Keks([Kek(bytes(32), "kek-1")]), clients=lambda: CLIENTS, client_rate=50.0)
+SETTINGS = SimpleNamespace(
+    kek=lambda: Keks([Kek(bytes(32), "kek-1")]), key=lambda name: bytes(32), clients=lambda: CLIENTS, client_rate=50.0,
+)  # fmt: skip
 AT_ONCE = 10
 ELSEWHERE = "/v1/payments/vnpay/ipn"
 
