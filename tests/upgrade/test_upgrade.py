@@ -47,6 +47,7 @@ async def test_a_release_comes_goes_back_and_comes_again_under_load(tmp_path: Pa
             for tree in (after, following):
                 it.stack.tree = tree
                 await it.replace("verification")
+                await it.more(10)
         await _all_is_well(it)
 
 
