@@ -8,9 +8,12 @@ from shared.services import SERVICES
 from tests.upgrade.releases import AFTER, NEXT, release
 from tests.upgrade.upgrading import RESHAPED, Upgrading, upgrading
 
-FORWARD = (RESHAPED, "audit", "notification", "intake", "verification")
+SPEAKS = "verification"
+"""Says what is new, so that it comes last and goes first."""
+_OTHERS = tuple(name for name in SERVICES if name not in (RESHAPED, SPEAKS))
+FORWARD = (RESHAPED, *reversed(_OTHERS), SPEAKS)
 """Whoever hears before whoever says something new; first what stands still in its old shape."""
-BACK = ("verification", RESHAPED, "intake", "notification", "audit")
+BACK = (SPEAKS, RESHAPED, *_OTHERS)
 
 VERIFIED = "SELECT count(*) FROM states WHERE (state #>> '{verification,verified}')::boolean"
 HAVING = f"{VERIFIED} AND state #>> '{{verification,verified_at}}' IS NOT NULL"
