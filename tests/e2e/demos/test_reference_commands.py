@@ -132,7 +132,7 @@ async def test_the_references_table_has_every_command() -> None:
     acts = {" ".join(command.split()[1:3]) for command in TYPED}
     assert acts == {
         "deadletters list", "deadletters show", "deadletters redrive", "deadletters discard", "heard list",
-        "heard skip", "keys rewrap", "keys status", "rebuild --check", "verify",
+        "heard skip", "keys rewrap", "keys status", "rebuild --apply", "rebuild --check", "verify",
         "discrepancies list", "discrepancies settle", "topic disown",
     }  # fmt: skip
 
