@@ -63,7 +63,7 @@ def worker(stage: Stage, engine: Engine) -> Worker:
     """A process's worker with the desk's alarms."""
     rings = partial(ring_in_time, now)
     kinds = {REMIND: TaskKind(ReminderRang, rings), LAPSE: TaskKind(DeadlineRang, rings)}
-    return Worker(kinds, stage.pool, Batcher(engine.handle), Metrics("intake"), look_s=0.02)
+    return Worker(kinds, stage.pool, Batcher(engine.handle), Metrics("intake"), look_s=0.02, shape=INTAKE.shape)
 
 
 def sweep(stage: Stage) -> Owed[State]:
