@@ -66,9 +66,16 @@ class KafkaConsumer:
     @property
     def alive(self) -> bool:
         """Whether the consumer runs and has not crashed."""
-        runs = self.app is not None and self.app.started and not self.app.crashed and not self.app.should_stop
-        coordinator = self._coordinator() if runs else None
-        return runs and (coordinator is None or not coordinator._coordination_task.done())
+        runs = self.app is not None and self.app.started and not self.app.should_stop
+        return runs and not self.crashed
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it, or the member of the group in it, has come to an end by itself; also while it starts."""
+        if self.app is None or not self.app.started:
+            return False
+        coordinator = self._coordinator()
+        return bool(self.app.crashed) or (coordinator is not None and coordinator._coordination_task.done())
 
     async def _deliver(self, fetched: Fetched) -> None:
         await self.handle([record(message) for messages in fetched.values() for message in messages])

@@ -180,8 +180,11 @@ async def _consume(runtime: Runtime) -> None:
     while True:
         await retry(partial(refuse_other_shapes, runtime.pool, service.name, service.decider.shape))
         listener.let_go = runtime.engine.moved_on = False
-        runtime.consumer = consumer = _consumer(runtime)
-        await consumer.start()
+        consumer = _consumer(runtime)
+        if not await _started(consumer):
+            log.critical("consumer-ended")
+            return
+        runtime.consumer = consumer
         while consumer.alive and not listener.let_go:
             await asyncio.sleep(1.0)
         if not listener.let_go:
@@ -189,6 +192,19 @@ async def _consume(runtime: Runtime) -> None:
             return
         runtime.consumer = None
         await consumer.stop()
+
+
+async def _started(consumer: KafkaConsumer) -> bool:
+    """Start it; False if it crashes meanwhile (a broker that knows of no broker yet ends aiokafka's coordinator): its
+    start would be waited for without end.
+    """
+    starting = asyncio.create_task(consumer.start(), name="consumer-start")
+    while not starting.done():
+        if consumer.crashed:
+            return False
+        await asyncio.wait([starting], timeout=1.0)
+    starting.result()
+    return True
 
 
 def _consumer(runtime: Runtime) -> KafkaConsumer:
