@@ -4,7 +4,7 @@ A state is a cache of what was said and heard, and both are kept for ever: what 
 said in the store. Each shard's messages are folded into states in the making, a piece a transaction, so that a kill
 costs one piece. Once all shards are nearly level, one after the other is locked, folded to its end and moved: its
 states and the rows of its views are put in place, and no process of another shape writes there any more. So a shard
-stands still for that one moment, however many messages it holds.
+stands still only for as long as it takes to write its states once, whatever its messages took to fold.
 
 Folded is what the service has folded: not what stands among its dead letters, nor what an operator has skipped.
 """
